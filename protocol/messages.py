@@ -89,7 +89,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
     guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=100)] = 8.5
     multistep: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     accumulate_step: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
