@@ -1,0 +1,39 @@
+"""Which view attends to which: matchings of the views, drawn anew for every U-Net call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[int]:
+    """Partner of every view, from a permutation of range(V) (Algorithm 1's random matching).
+
+    As in the official code the permutation's first half is matched with its second half, position by position. With an
+    odd V the last entry is left out of the matching and takes the first as its partner, one way. A single view is its
+    own partner.
+    """
+    order = [int(view) for view in permutation]
+    if sorted(order) != list(range(len(order))):
+        raise ValueError(f"{order} is not a permutation of range({len(order)}).")
+    half = len(order) // 2
+    partner = [0] * len(order)
+    for a, b in zip(order[:half], order[half : 2 * half], strict=True):
+        partner[a], partner[b] = b, a
+    if len(order) % 2:
+        partner[order[-1]] = order[0]
+    return partner
+
+
+def default_schedule(views: int) -> tuple[int, int]:
+    """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
+
+    Two views have a single matching, so neither recurrence nor accumulation adds anything; other numbers take the
+    setting of the next even number that the official release gives.
+    """
+    if views <= 2:
+        return 1, 1
+    if views <= 4:
+        return 3, 1
+    return 6, 2

@@ -1,0 +1,76 @@
+"""Stage 1: the autoencoder, trained on stills with an L1, an edge and a tiny KL loss."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+
+from cvd.training.contact_sheet import write_contact_sheet
+from cvd.training.pool import Pool
+
+EDGE_WEIGHT = 0.5
+KL_WEIGHT = 1e-6
+
+
+def build_autoencoder(widths: tuple[int, ...]) -> AutoencoderKL:
+    """A small AutoencoderKL of factor 8 with 4 latent channels."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=widths,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=64,
+        scaling_factor=1.0,
+    )
+
+
+def to_tensor(frames: np.ndarray) -> torch.Tensor:
+    """uint8 (..., H, W, 3) to float (..., 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, -3).float().div_(127.5).sub_(1)
+
+
+def to_images(pixels: torch.Tensor) -> np.ndarray:
+    """float (..., 3, H, W) in [-1, 1] to float (..., H, W, 3) in [0, 1]."""
+    return (pixels.movedim(-3, -1) / 2 + 0.5).clamp(0, 1).numpy()
+
+
+class AutoencoderStage:
+    """Trains every parameter of the autoencoder, then sets its scaling factor so that latents have unit variance."""
+
+    name = "autoencoder"
+
+    def __init__(
+        self, vae: AutoencoderKL, stills: Pool, validation: Pool, output: Path, batch_size: int = 16, seed: int = 0
+    ) -> None:
+        self.vae, self.stills, self.validation, self.output = vae, stills, validation, output
+        self.batch_size, self.learning_rate = batch_size, 1.5e-3
+        self.rng = np.random.default_rng(seed)
+        self.parameters = dict(vae.named_parameters())
+
+    def loss(self) -> torch.Tensor:
+        index = np.sort(self.rng.choice(len(self.stills), self.batch_size, replace=False))
+        pixels = to_tensor(self.stills.frames[index]).contiguous(memory_format=torch.channels_last)
+        posterior = self.vae.encode(pixels).latent_dist
+        error = self.vae.decode(posterior.sample()).sample - pixels
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        return error.abs().mean() + EDGE_WEIGHT * edges + KL_WEIGHT * posterior.kl().mean()
+
+    @torch.no_grad()
+    def validate(self, picture: Path) -> str:
+        pixels = to_tensor(self.validation.frames[:64])
+        latents = self.vae.encode(pixels).latent_dist.mode()
+        decoded = self.vae.decode(latents).sample.clamp(-1, 1)
+        psnr = -10 * torch.log10(F.mse_loss(decoded / 2, pixels / 2, reduction="none").mean((1, 2, 3))).mean()
+        sheet = np.stack([to_images(pixels[:32]), to_images(decoded[:32])], 1).reshape(4, 16, *pixels.shape[2:], 3)
+        write_contact_sheet(picture, sheet)
+        return f"PSNR {psnr:.2f} dB, latent deviation {latents.std():.3f}"
+
+    @torch.no_grad()
+    def save(self) -> None:
+        latents = self.vae.encode(to_tensor(self.validation.frames)).latent_dist.mode()
+        self.vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 6))
+        self.vae.save_pretrained(self.output)
