@@ -18,8 +18,10 @@ MAX_FRAMES = 128
 
 Name = Annotated[str, msgspec.Meta(max_length=256)]
 Text = Annotated[str, msgspec.Meta(max_length=8192)]
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[0-9A-Za-z_-]+$")]
+# Lower case, because identifiers become folder names; the end is spelt out because Python's $ allows a line break.
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[0-9a-z_-]+$(?!\n)")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Dimension = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=8, le=4096, multiple_of=8)]
 
 
@@ -38,7 +40,7 @@ class Buffer(msgspec.Struct, frozen=True, kw_only=True):
 
     encoding: Literal["raw", "png"]
     dtype: Literal["float32", "float64", "uint8", "int64"]
-    shape: Annotated[tuple[Count, ...], msgspec.Meta(max_length=8)]
+    shape: Annotated[tuple[Dimension, ...], msgspec.Meta(max_length=8)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):

@@ -1,0 +1,182 @@
+"""How a client finds the service: the connection file, and the record of where the service is installed.
+
+The service writes the connection file when it is ready: its address, the CURVE keys of this start, its process. Keys
+are as good as a password, so the file is its owner's alone, and a file that others may read is refused. Both files
+lie in `home_folder()` unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+import zmq
+
+from .errors import ConnectionFileError, InsecureFileError, NotInstalledError
+from .messages import PROTOCOL_VERSION, Identifier
+
+FOLDER_NAME = "collaborative-cameras"
+HOME_VARIABLE = "CVD_HOME"
+
+Key = Annotated[str, msgspec.Meta(min_length=40, max_length=40)]
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a running service is and the keys to it. Keys are Z85 text of 40 characters, as CURVE uses them.
+
+    `session` is new at every start; `log_path` is the service's log, for people.
+    """
+
+    endpoint: str
+    server_public_key: Key
+    client_public_key: Key
+    client_secret_key: Key
+    pid: int
+    session: Identifier
+    log_path: str
+    protocol_version: int = PROTOCOL_VERSION
+
+
+class ServerKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The CURVE keys of one start: the service's own pair, and the pair of the one client key that it lets in."""
+
+    server_public_key: Key
+    server_secret_key: Key
+    client_public_key: Key
+    client_secret_key: Key
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """Which Python runs the service (`python -m backend`), from which folder, and of which version it is."""
+
+    python: str
+    project: str
+    version: str
+
+
+def home_folder() -> Path:
+    """The folder of connection file, installation record, logs and results: `CVD_HOME`, or the platform's place."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / FOLDER_NAME
+
+
+def connection_path() -> Path:
+    """Where the connection file lies unless told otherwise."""
+    return home_folder() / "connection.json"
+
+
+def installation_path() -> Path:
+    """Where the record of the installed service lies."""
+    return home_folder() / "installation.json"
+
+
+def generate_keys() -> ServerKeys:
+    """Fresh keys for one start of the service."""
+    (server_public, server_secret), (client_public, client_secret) = zmq.curve_keypair(), zmq.curve_keypair()
+    return ServerKeys(
+        server_public_key=server_public.decode(),
+        server_secret_key=server_secret.decode(),
+        client_public_key=client_public.decode(),
+        client_secret_key=client_secret.decode(),
+    )
+
+
+def write_connection(connection: Connection, path: Path) -> None:
+    """Write the connection file, readable by its owner only. It appears whole or not at all."""
+    _write_private(path, msgspec.json.encode(connection))
+
+
+def read_connection(path: Path) -> Connection:
+    """The connection in the file at `path`.
+
+    Raises ConnectionFileError when it is missing or broken, InsecureFileError when others than its owner may read it.
+    """
+    try:
+        with open(path, "rb") as file:
+            _refuse_shared(file.fileno(), path)
+            content = file.read()
+    except FileNotFoundError:
+        raise ConnectionFileError(
+            f"There is no connection file at {path}.", "Start the service: `python -m backend`."
+        ) from None
+    except OSError as error:
+        raise ConnectionFileError(f"The connection file {path} cannot be read: {error.strerror}.") from error
+    try:
+        return msgspec.json.decode(content, type=Connection)
+    except msgspec.MsgspecError as error:
+        raise ConnectionFileError(
+            f"The connection file {path} is broken: {error}.", "Delete it and start the service again."
+        ) from error
+
+
+def remove_connection(path: Path, session: str) -> None:
+    """Delete the connection file of the service that ends, unless another service has put its own there since."""
+    try:
+        if read_connection(path).session == session:
+            path.unlink(missing_ok=True)
+    except ConnectionFileError:
+        return  # gone already, or not this service's to delete
+
+
+def write_installation(installation: Installation, path: Path | None = None) -> None:
+    """Record where the service is installed (done by `install.py`)."""
+    _write_private(path or installation_path(), msgspec.json.format(msgspec.json.encode(installation)))
+
+
+def read_installation(path: Path | None = None) -> Installation:
+    """Where the service is installed. Raises NotInstalledError when it is not, or no longer there."""
+    path = path or installation_path()
+    hint = "Run `python install.py` in the project's folder."
+    try:
+        installation = msgspec.json.decode(path.read_bytes(), type=Installation)
+    except FileNotFoundError:
+        raise NotInstalledError("The generation service is not installed on this machine.", hint) from None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise NotInstalledError(f"The installation record {path} cannot be read: {error}.", hint) from error
+    for part in (installation.python, installation.project):
+        if not Path(part).exists():
+            raise NotInstalledError(f"The generation service was installed, but {part} is gone.", hint)
+    return installation
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write through a temporary file beside `path` that only its owner may read from its first byte on."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp creates with mode 0600
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _refuse_shared(descriptor: int, path: Path) -> None:
+    """Raise InsecureFileError unless the file is this user's alone. Windows keeps profile folders private itself."""
+    if os.name != "posix":
+        return
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid():
+        raise InsecureFileError(f"The connection file {path} belongs to another user.", "Start your own service.")
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InsecureFileError(
+            f"The connection file {path} may be read by other users.",
+            "Delete it and start the service again: its keys may be known.",
+        )

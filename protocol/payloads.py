@@ -1,0 +1,57 @@
+"""What the buffers of a message mean: the cameras behind `Submit`, the images behind `Frames`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .errors import MalformedMessageError
+from .messages import MAX_FRAMES, Frames, GenerateRequest, Submit, new_id
+from .wire import Bytes, describe_array, describe_png, read_array
+
+
+def pack_submit(
+    request: GenerateRequest, c2w: np.ndarray, K: np.ndarray, job_id: str | None = None
+) -> tuple[Submit, list[Bytes]]:
+    """A `Submit` and its buffers.
+
+    c2w: (V, F, 4, 4) camera-to-world, OpenCV axes. K: (V, F, 3, 3) in pixels. V is the number of `view_names`.
+    job_id: the job's name when it was chosen before, as for a submission that is sent again.
+    Raises MalformedMessageError when the shapes do not fit each other or the request.
+    """
+    descriptions, buffers = zip(*(describe_array(np.asarray(a, np.float64)) for a in (c2w, K)), strict=True)
+    message = Submit(job_id=job_id or new_id(), request=request, buffers=descriptions)
+    _check_cameras(message)
+    return message, list(buffers)
+
+
+def unpack_cameras(message: Submit, buffers: Sequence[Bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """(c2w, K) of a `Submit`, as `pack_submit` took them. Raises MalformedMessageError when the shapes differ."""
+    _check_cameras(message)
+    return read_array(message.buffers[0], buffers[0]), read_array(message.buffers[1], buffers[1])
+
+
+def pack_frames(
+    job_id: str, view: int, images: Sequence[bytes], reply_to: str | None = None
+) -> tuple[Frames, list[Bytes]]:
+    """A `Frames` and its buffers, from the PNG files of one view's frames in order."""
+    described = [describe_png(image) for image in images]
+    message = Frames(
+        job_id=job_id, view=view, reply_to=reply_to, buffers=tuple(description for description, _ in described)
+    )
+    return message, [data for _, data in described]
+
+
+def _check_cameras(message: Submit) -> None:
+    """Raise MalformedMessageError unless the buffers are c2w (V, F, 4, 4) and K (V, F, 3, 3), float64."""
+    found = [(buffer.encoding, buffer.dtype, buffer.shape) for buffer in message.buffers]
+    views = len(message.request.view_names)
+    frames = found[0][2][1] if found and len(found[0][2]) == 4 else 0
+    expected = [("raw", "float64", (views, frames, n, n)) for n in (4, 3)]
+    if found != expected or not 1 <= frames <= MAX_FRAMES:
+        raise MalformedMessageError(
+            f"The cameras of {views} views must come as c2w ({views}, F, 4, 4) and K ({views}, F, 3, 3), raw float64, "
+            f"with 1 to {MAX_FRAMES} frames; they came as {found}.",
+            "Send one camera-to-world matrix and one K per view and frame.",
+        )
