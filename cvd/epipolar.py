@@ -1,0 +1,189 @@
+"""Epipolar geometry between two views, and the attention bias that follows from it (CVD, section 4.2).
+
+The bias lets a pixel of one view attend to the pixels of another that may show the same scene point: those near its
+epipolar line. It depends on the cameras alone, so it is computed once for every ordered pair of views and resolution,
+and shared by attention heads, layers, guidance branches and denoising steps.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .cameras import Cameras
+
+Array = NDArray[np.float64]
+Slope = float | Literal["horizontal"]
+
+DEGENERATE_BASELINE = 1e-4
+"""Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
+
+
+def fundamental_matrices(c2w_query: Array, K_query: Array, c2w_key: Array, K_key: Array) -> Array:
+    """F with y^T F x = 0 for projections x, y of one point into the query's and the key's camera.
+
+    F = K_key^-T [t]_x R K_query^-1, where (R, t) takes the query camera's coordinates to the key camera's.
+
+    Args:
+        c2w_query, c2w_key: (..., 4, 4). K_query, K_key: (..., 3, 3), pixels.
+
+    Returns:
+        (..., 3, 3); zero where the two centres coincide.
+    """
+    relative = np.linalg.inv(c2w_key) @ c2w_query
+    rotation, t = relative[..., :3, :3], relative[..., :3, 3]
+    cross = np.zeros_like(rotation)
+    cross[..., 0, 1], cross[..., 0, 2], cross[..., 1, 2] = -t[..., 2], t[..., 1], -t[..., 0]
+    cross -= np.swapaxes(cross, -1, -2)
+    return np.swapaxes(np.linalg.inv(K_key), -1, -2) @ cross @ rotation @ np.linalg.inv(K_query)
+
+
+def pixel_grid(height: int, width: int, rows: int, columns: int) -> Array:
+    """Homogeneous full-image coordinates of a feature map's pixels, row by row: (rows * columns, 3).
+
+    Integer-centred (the first pixel of the full image lies at 0), unlike everything else in this package: the official
+    weights were trained so.
+    """
+    sy, sx = height / rows, width / columns
+    y, x = np.meshgrid(sy * np.arange(rows) + (sy - 1) / 2, sx * np.arange(columns) + (sx - 1) / 2, indexing="ij")
+    return np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3)
+
+
+def epipolar_lines(fundamental: Array, pixels: Array) -> Array:
+    """Lines l = F x in the key's image: fundamental (F, 3, 3), pixels (L, 3) -> (F, L, 3)."""
+    return np.einsum("fij,lj->fli", fundamental, pixels)
+
+
+def pseudo_lines(pixels: Array, homography: Array, slope: Slope) -> Array:
+    """Lines for frames without a baseline, where every point of the ray falls on one pixel and F says nothing.
+
+    They run through that pixel, K_key R K_query^-1 x, at a random angle that is the same for all pixels: at training the
+    weights saw such lines (CVD, section 4.3).
+
+    Args:
+        pixels: (L, 3). homography: (F, 3, 3) from the query's pixels to the key's.
+        slope: the angle as a fraction of pi, or "horizontal".
+
+    Returns:
+        (F, L, 3)
+    """
+    mapped = np.einsum("fij,lj->fli", homography, pixels)
+    mapped = mapped / mapped[..., 2:]
+    a, b = (0.0, -1.0) if slope == "horizontal" else (np.sin(slope * np.pi), -np.cos(slope * np.pi))
+    return np.stack(
+        [np.full(mapped.shape[:2], a), np.full(mapped.shape[:2], b), -a * mapped[..., 0] - b * mapped[..., 1]], -1
+    )
+
+
+def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> torch.Tensor:
+    """Additive attention bias from the distance of every key pixel to every query pixel's line.
+
+    d(x, y) = |y . l_x| / (|(l_x1, l_x2)| + 1e-6); band = 3 / (H // 2) * max d; bias = -max(d - band, 0) * 3 / (band + 1e-6)
+
+    Args:
+        lines: (F, L, 3) of the query pixels. pixels: (L, 3) of the keys. height: H of the full image.
+
+    Returns:
+        (F, L, L) query by key, at most 0.
+    """
+    norm = lines[..., :2].norm(dim=-1, keepdim=True) + 1e-6
+    distance = (lines / norm @ pixels.T).abs_()
+    band = 3 / (height // 2) * distance.amax((-1, -2), keepdim=True)
+    bias = distance.sub_(band).clamp_(min=0).mul_(-3 / (band + 1e-6))
+    return bias.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+
+
+class EpipolarBias:
+    """Attention biases between the views of one set of cameras, computed when first asked for and kept.
+
+    Frames in which two cameras have no baseline take pseudo-lines, whose slope is new for every U-Net call; only those
+    frames are computed again then, in place.
+
+    Args:
+        cameras: V views of F frames.
+        dtype, device: of the biases, those of the U-Net's activations.
+        budget: bytes of biases to keep; the least recently used pair goes first.
+    """
+
+    def __init__(
+        self, cameras: Cameras, dtype: torch.dtype, device: torch.device | str, budget: int = 4 * 1024**3
+    ) -> None:
+        self.cameras, self.dtype, self.device, self.budget = cameras, dtype, device, budget
+        centres = cameras.c2w[..., :3, 3]
+        self._extent = np.linalg.norm(centres[:, None] - centres[None], axis=-1).max()
+        self._extent = max(self._extent, np.linalg.norm(centres - centres[:, :1], axis=-1).max())
+        self._kept: OrderedDict[tuple[int, int, int, int], tuple[torch.Tensor, Slope]] = OrderedDict()
+
+    def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
+        """Bias between the pixels of view `query` and those of view `key` on a feature map of rows x columns.
+
+        Returns:
+            (F, L, L) with L = rows * columns.
+        """
+        name = (query, key, rows, columns)
+        degenerate = self._degenerate(query, key)
+        if name not in self._kept:
+            bias = self._compute(query, key, rows, columns, slope, np.arange(self.cameras.frames))
+            self._make_room(bias.nbytes)
+        else:
+            bias, last_slope = self._kept[name]
+            if degenerate.size and slope != last_slope:
+                bias[degenerate] = self._compute(query, key, rows, columns, slope, degenerate)
+        self._kept[name] = (bias, slope)
+        self._kept.move_to_end(name)
+        return bias
+
+    def _degenerate(self, query: int, key: int) -> NDArray[np.intp]:
+        """Frames in which the two cameras' centres coincide."""
+        c2w = self.cameras.c2w
+        baseline = np.linalg.norm(c2w[query, :, :3, 3] - c2w[key, :, :3, 3], axis=-1)
+        return np.flatnonzero(baseline <= DEGENERATE_BASELINE * self._extent)
+
+    def _compute(
+        self, query: int, key: int, rows: int, columns: int, slope: Slope, frames: NDArray[np.intp]
+    ) -> torch.Tensor:
+        camera = self.cameras
+        c2w_query, c2w_key = camera.c2w[query, frames], camera.c2w[key, frames]
+        K_query, K_key = camera.K[query, frames], camera.K[key, frames]
+        pixels = pixel_grid(camera.height, camera.width, rows, columns)
+        lines = epipolar_lines(fundamental_matrices(c2w_query, K_query, c2w_key, K_key), pixels)
+        pseudo = np.isin(frames, self._degenerate(query, key))
+        if pseudo.any():
+            rotation = np.swapaxes(c2w_key[:, :3, :3], -1, -2) @ c2w_query[:, :3, :3]
+            homography = K_key @ rotation @ np.linalg.inv(K_query)
+            lines[pseudo] = pseudo_lines(pixels, homography[pseudo], slope)
+        bias = bias_from_lines(
+            torch.as_tensor(lines, dtype=torch.float32, device=self.device),
+            torch.as_tensor(pixels, dtype=torch.float32, device=self.device),
+            camera.height,
+        )
+        return bias.to(self.dtype)
+
+    def _make_room(self, nbytes: int) -> None:
+        held = sum(bias.nbytes for bias, _ in self._kept.values())
+        while self._kept and held + nbytes > self.budget:
+            _, (bias, _) = self._kept.popitem(last=False)
+            held -= bias.nbytes
+
+
+class EpipolarContext:
+    """Who attends to whom in one U-Net call, and with which bias.
+
+    Args:
+        bias: of the cameras of the batch's N views.
+        partners: (N,) index of each view's partner.
+        slope: of the pseudo-lines in this call.
+    """
+
+    def __init__(self, bias: EpipolarBias, partners: Sequence[int], slope: Slope) -> None:
+        self.partners = tuple(partners)
+        self._bias, self._slope = bias, slope
+
+    def biases(self, rows: int, columns: int) -> list[torch.Tensor]:
+        """For each of the N views, its (F, L, L) bias towards its partner on a feature map of rows x columns."""
+        return [self._bias.pair(view, key, rows, columns, self._slope) for view, key in enumerate(self.partners)]

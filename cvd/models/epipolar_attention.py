@@ -1,0 +1,113 @@
+"""CVD's synchronisation module: every frame of a view attends to the same frame of a partner view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from diffusers.models.attention import FeedForward
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from ..epipolar import EpipolarContext
+
+
+def epipolar_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    partners: Sequence[int],
+    biases: Sequence[torch.Tensor],
+) -> torch.Tensor:
+    """Attention of every view to its partner's pixels in the same frame, with an additive bias.
+
+    The bias of a view is handed to the kernel once: guidance branches and heads are folded into one axis along which it
+    broadcasts, so that it is never repeated in memory.
+
+    Args:
+        query, key, value: (G, N, F, heads, L, d): G guidance branches of N views.
+        partners: for each of the N views, its partner.
+        biases: for each of the N views, (F, L, L).
+
+    Returns:
+        (G, N, F, heads, L, d)
+    """
+    branches, _, _, heads = query.shape[:4]
+
+    def fold(tensor: torch.Tensor, view: int) -> torch.Tensor:  # (F, G * heads, L, d)
+        return tensor[:, view].transpose(0, 1).flatten(1, 2)
+
+    views = [
+        scaled_dot_product_attention(
+            fold(query, view), fold(key, partner), fold(value, partner), attn_mask=bias.to(query.dtype)[:, None]
+        )
+        for view, (partner, bias) in enumerate(zip(partners, biases, strict=True))
+    ]
+    return torch.stack(views).unflatten(2, (branches, heads)).permute(2, 0, 1, 3, 4, 5)
+
+
+class CrossViewAttention(nn.Module):
+    """Multi-head attention whose queries are one view's tokens and whose keys and values are its partner's."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(dim, dim, bias=False)
+        self.to_k = nn.Linear(dim, dim, bias=False)
+        self.to_v = nn.Linear(dim, dim, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
+
+    def forward(self, tokens: torch.Tensor, context: EpipolarContext, biases: Sequence[torch.Tensor]) -> torch.Tensor:
+        """tokens (G, N, F, L, C) to (G, N, F, L, C)."""
+
+        def split(projected: torch.Tensor) -> torch.Tensor:
+            return projected.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+
+        query, key, value = split(self.to_q(tokens)), split(self.to_k(tokens)), split(self.to_v(tokens))
+        attended = epipolar_attention(query, key, value, context.partners, biases)
+        return self.to_out[0](attended.transpose(-2, -3).flatten(-2))
+
+
+class EpipolarBlock(nn.Module):
+    """Two cross-view attentions and a feed-forward, each behind a layer norm and with a residual connection."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attn1, self.attn2 = CrossViewAttention(dim, heads), CrossViewAttention(dim, heads)
+        self.ff = FeedForward(dim, activation_fn="geglu")
+
+    def forward(self, tokens: torch.Tensor, context: EpipolarContext, biases: Sequence[torch.Tensor]) -> torch.Tensor:
+        """tokens (G, N, F, L, C) to (G, N, F, L, C)."""
+        tokens = tokens + self.attn1(self.norm1(tokens), context, biases)
+        tokens = tokens + self.attn2(self.norm2(tokens), context, biases)
+        return tokens + self.ff(self.norm3(tokens))
+
+
+class EpipolarModule(nn.Module):
+    """Synchronises views behind a motion module (CVD, section 4.2), with a residual connection.
+
+    Args:
+        channels: C of the feature map.
+        heads: of the attentions.
+        norm_num_groups: of the group norm, which takes its statistics within each frame.
+    """
+
+    def __init__(self, channels: int, heads: int, norm_num_groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(norm_num_groups, channels, eps=1e-6)
+        self.proj_in = nn.Linear(channels, channels)
+        self.transformer_blocks = nn.ModuleList([EpipolarBlock(channels, heads)])
+        self.proj_out = nn.Linear(channels, channels)
+        # An untrained module changes nothing, so that training starts from the model without it.
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(self, hidden: torch.Tensor, num_frames: int, context: EpipolarContext) -> torch.Tensor:
+        """hidden (G*N*F, C, h, w), guidance branches outermost, to the same shape."""
+        rows, columns = hidden.shape[-2:]
+        tokens = self.norm(hidden).flatten(2).transpose(1, 2)
+        tokens = self.proj_in(tokens).unflatten(0, (-1, len(context.partners), num_frames))
+        tokens = self.transformer_blocks[0](tokens, context, context.biases(rows, columns))
+        tokens = self.proj_out(tokens.flatten(0, 2))
+        return hidden + tokens.transpose(1, 2).unflatten(2, (rows, columns))

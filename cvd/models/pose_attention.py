@@ -1,0 +1,73 @@
+"""AnimateDiff's motion module as CVD runs it: group norm per frame, and an attention that knows the camera."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
+from torch import nn
+
+
+class PoseConditionedBlock(BasicTransformerBlock):
+    """Two self-attentions over the frames and a feed-forward; the first attention's input is merged with the camera's.
+
+    Its input h, after norm and positions, becomes h + scale * Linear(h + p), where p is the camera encoder's feature of
+    the same place, frame and level (CameraCtrl, eq. 6). The official checkpoints call that Linear `qkv_merge`.
+    """
+
+    def __init__(self, dim: int, heads: int, max_frames: int) -> None:
+        super().__init__(
+            dim,
+            heads,
+            dim // heads,
+            activation_fn="geglu",
+            double_self_attention=True,
+            positional_embeddings="sinusoidal",
+            num_positional_embeddings=max_frames,
+        )
+        self.qkv_merge = nn.Linear(dim, dim)
+        nn.init.zeros_(self.qkv_merge.weight)
+        nn.init.zeros_(self.qkv_merge.bias)
+        self.pose_scale = 1.0
+
+    def forward(self, hidden: torch.Tensor, pose: torch.Tensor | None = None) -> torch.Tensor:
+        """hidden and pose: (B*h*w, F, C) to (B*h*w, F, C)."""
+        normed = self.pos_embed(self.norm1(hidden))
+        if pose is not None:
+            normed = normed + self.pose_scale * self.qkv_merge(normed + pose)
+        hidden = hidden + self.attn1(normed)
+        hidden = hidden + self.attn2(self.pos_embed(self.norm2(hidden)))
+        return hidden + self.ff(self.norm3(hidden))
+
+
+class MotionModule(AnimateDiffTransformer3D):
+    """Self-attention over the frames of every place of the feature map, with a residual connection.
+
+    Args:
+        channels: C of the feature map.
+        heads: of the attentions.
+        norm_num_groups: of the group norm, which takes its statistics within each frame.
+        max_frames: length of the positional table.
+    """
+
+    def __init__(self, channels: int, heads: int, norm_num_groups: int, max_frames: int) -> None:
+        super().__init__(
+            heads,
+            channels // heads,
+            in_channels=channels,
+            norm_num_groups=norm_num_groups,
+            positional_embeddings="sinusoidal",
+            num_positional_embeddings=max_frames,
+        )
+        self.transformer_blocks = nn.ModuleList([PoseConditionedBlock(channels, heads, max_frames)])
+
+    def forward(self, hidden: torch.Tensor, num_frames: int, pose: torch.Tensor | None = None) -> torch.Tensor:
+        """hidden (B*F, C, h, w) and pose (b, h, w, F, C), where b divides B, to (B*F, C, h, w)."""
+        height, width = hidden.shape[-2:]
+        tokens = self.norm(hidden).unflatten(0, (-1, num_frames)).permute(0, 3, 4, 1, 2)
+        batch = tokens.shape[0]
+        tokens = self.proj_in(tokens.flatten(0, 2))
+        if pose is not None:
+            pose = pose.expand(batch // pose.shape[0], *pose.shape).flatten(0, 3)
+        tokens = self.proj_out(self.transformer_blocks[0](tokens, pose))
+        return hidden + tokens.unflatten(0, (batch, height, width)).permute(0, 3, 4, 1, 2).flatten(0, 1)
