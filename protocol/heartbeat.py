@@ -1,0 +1,60 @@
+"""When to ask whether the other side is still there, when to give it up, and when to try again. No clock, no socket.
+
+After the ZeroMQ guide's Paranoid Pirate: anything that arrives is a sign of life; only silence is answered by pings.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+class Heartbeat:
+    """Decides, at times it is told, between waiting, pinging and giving up.
+
+    Misses are counted in pings sent, not in time passed, so that a process that was itself suspended does not take its
+    own sleep for the other side's silence.
+    """
+
+    def __init__(self, now: float, interval: float = 1.0, misses: int = 3) -> None:
+        """now: seconds of any steady clock. The other side is lost after `misses` pings, `interval` apart, in vain."""
+        self.interval = interval
+        self.misses = misses
+        self._next = now + interval
+        self._unanswered = 0
+
+    def traffic(self, now: float) -> None:
+        """Something arrived."""
+        self._unanswered = 0
+        self._next = now + self.interval
+
+    def beat(self, now: float) -> Literal["wait", "ping", "lost"]:
+        """What to do now. After "ping" the caller sends one."""
+        if now < self._next:
+            return "wait"
+        if self._unanswered == self.misses:
+            return "lost"
+        self._unanswered += 1
+        self._next = now + self.interval
+        return "ping"
+
+    def due_in(self, now: float) -> float:
+        """Seconds until `beat` has something to say, at least 0."""
+        return max(0.0, self._next - now)
+
+
+class Backoff:
+    """Seconds to wait before each new attempt to connect: 1, 2, 4 ... 32, and again from 1 after a success."""
+
+    FIRST, LAST = 1.0, 32.0
+
+    def __init__(self) -> None:
+        self._delay = self.FIRST
+
+    def next_delay(self) -> float:
+        """The wait before the next attempt."""
+        delay, self._delay = self._delay, min(self._delay * 2, self.LAST)
+        return delay
+
+    def reset(self) -> None:
+        """An attempt succeeded."""
+        self._delay = self.FIRST
