@@ -62,8 +62,8 @@ def epipolar_lines(fundamental: Array, pixels: Array) -> Array:
 def pseudo_lines(pixels: Array, homography: Array, slope: Slope) -> Array:
     """Lines for frames without a baseline, where every point of the ray falls on one pixel and F says nothing.
 
-    They run through that pixel, K_key R K_query^-1 x, at a random angle that is the same for all pixels: at training the
-    weights saw such lines (CVD, section 4.3).
+    They run through that pixel, K_key R K_query^-1 x, at a random angle that is the same for all pixels: the weights
+    were trained with such lines (CVD, section 4.3).
 
     Args:
         pixels: (L, 3). homography: (F, 3, 3) from the query's pixels to the key's.
@@ -83,7 +83,9 @@ def pseudo_lines(pixels: Array, homography: Array, slope: Slope) -> Array:
 def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> torch.Tensor:
     """Additive attention bias from the distance of every key pixel to every query pixel's line.
 
-    d(x, y) = |y . l_x| / (|(l_x1, l_x2)| + 1e-6); band = 3 / (H // 2) * max d; bias = -max(d - band, 0) * 3 / (band + 1e-6)
+    d(x, y) = |y . l_x| / (|(l_x1, l_x2)| + 1e-6)
+    band    = 3 / (H // 2) * max over all x, y of d
+    bias    = -max(d - band, 0) * 3 / (band + 1e-6)
 
     Args:
         lines: (F, L, 3) of the query pixels. pixels: (L, 3) of the keys. height: H of the full image.

@@ -31,10 +31,11 @@ class PoseConditionedBlock(BasicTransformerBlock):
         self.pose_scale = 1.0
 
     def forward(self, hidden: torch.Tensor, pose: torch.Tensor | None = None) -> torch.Tensor:
-        """hidden and pose: (B*h*w, F, C) to (B*h*w, F, C)."""
+        """hidden (B*h*w, F, C) and pose (N*h*w, F, C), where N divides B, to (B*h*w, F, C)."""
         normed = self.pos_embed(self.norm1(hidden))
         if pose is not None:
-            normed = normed + self.pose_scale * self.qkv_merge(normed + pose)
+            merged = (normed.unflatten(0, (-1, pose.shape[0])) + pose).flatten(0, 1)
+            normed = normed + self.pose_scale * self.qkv_merge(merged)
         hidden = hidden + self.attn1(normed)
         hidden = hidden + self.attn2(self.pos_embed(self.norm2(hidden)))
         return hidden + self.ff(self.norm3(hidden))
@@ -62,12 +63,9 @@ class MotionModule(AnimateDiffTransformer3D):
         self.transformer_blocks = nn.ModuleList([PoseConditionedBlock(channels, heads, max_frames)])
 
     def forward(self, hidden: torch.Tensor, num_frames: int, pose: torch.Tensor | None = None) -> torch.Tensor:
-        """hidden (B*F, C, h, w) and pose (b, h, w, F, C), where b divides B, to (B*F, C, h, w)."""
+        """hidden (B*F, C, h, w) and pose (N*h*w, F, C), where N divides B, to (B*F, C, h, w)."""
         height, width = hidden.shape[-2:]
         tokens = self.norm(hidden).unflatten(0, (-1, num_frames)).permute(0, 3, 4, 1, 2)
-        batch = tokens.shape[0]
-        tokens = self.proj_in(tokens.flatten(0, 2))
-        if pose is not None:
-            pose = pose.expand(batch // pose.shape[0], *pose.shape).flatten(0, 3)
-        tokens = self.proj_out(self.transformer_blocks[0](tokens, pose))
-        return hidden + tokens.unflatten(0, (batch, height, width)).permute(0, 3, 4, 1, 2).flatten(0, 1)
+        tokens = self.transformer_blocks[0](self.proj_in(tokens.flatten(0, 2)), pose)
+        tokens = self.proj_out(tokens).unflatten(0, (-1, height, width))
+        return hidden + tokens.permute(0, 3, 4, 1, 2).flatten(0, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -20,7 +20,7 @@ class CollaborativeMotionModule(nn.Module):
     """What stands in each of the U-Net's `motion_modules`: a motion module and, behind it, an epipolar module.
 
     diffusers' blocks call it with the hidden states alone. What else it needs, `CollaborativeUNet.forward` leaves in
-    `pose` and `epipolar` before the call: the camera feature of its level (b, h, w, F, C), and who attends to whom.
+    `pose` and `epipolar` before the call: the camera feature of its level (N*h*w, F, C), and who attends to whom.
     """
 
     def __init__(self, channels: int, heads: int, norm_num_groups: int, max_frames: int) -> None:
@@ -52,8 +52,8 @@ class CollaborativeUNet(UNetMotionModel):
         The others are `UNetMotionModel`'s.
     """
 
-    _repeated_blocks = ["BasicTransformerBlock", "CollaborativeMotionModule"]
-    _no_split_modules = ["BasicTransformerBlock", "CollaborativeMotionModule"]
+    _repeated_blocks: ClassVar[list[str]] = ["BasicTransformerBlock", "CollaborativeMotionModule"]
+    _no_split_modules: ClassVar[list[str]] = ["BasicTransformerBlock", "CollaborativeMotionModule"]
 
     @register_to_config
     def __init__(
@@ -181,7 +181,9 @@ class CollaborativeUNet(UNetMotionModel):
         """
         if encoder_hidden_states.shape[0] == sample.shape[0]:
             encoder_hidden_states = encoder_hidden_states.repeat_interleave(sample.shape[2], dim=0)
-        pose = None if pose_features is None else [feature.permute(0, 3, 4, 2, 1) for feature in pose_features]
+        pose = None
+        if pose_features is not None:
+            pose = [feature.permute(0, 3, 4, 2, 1).flatten(0, 2) for feature in pose_features]
         for level, module in self.collaborative_modules():
             module.pose = None if pose is None else pose[level]
             module.epipolar = epipolar

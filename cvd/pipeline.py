@@ -1,0 +1,337 @@
+"""From a prompt and cameras to one video per camera."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from . import checkpoints
+from .cameras import Cameras
+from .epipolar import EpipolarBias, EpipolarContext, Slope
+from .errors import CheckpointError, RequestError
+from .models.camera_encoder import CameraPoseEncoder
+from .models.unet import CollaborativeUNet
+from .pairing import default_schedule, partners_from_permutation
+from .plucker import plucker_maps
+from .sampling import denoise, official_scheduler, unet_calls
+from .weight_files import empty_model, load_part, read_config, read_tensors
+
+STARTER = Path(__file__).parent / "starter" / "weights"
+DECODE_BATCH = 8
+"""Frames decoded in one call: enough to fill a processor, few enough for 512 x 512 on a small GPU."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model was trained for. Sizes in pixels; `native_size` squared is the area it is at its best at."""
+
+    name: str
+    native_size: int
+    size_multiple: int
+    max_frames: int
+    num_inference_steps: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a generation is: `step` of `of` are done in `stage` (U-Net calls when denoising, frames when decoding)."""
+
+    stage: Literal["encoding", "denoising", "decoding"]
+    step: int
+    of: int
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """videos: (V, F, H, W, 3) float32 sRGB in [0, 1]; latents: (V, 4, F, H/8, W/8) float32."""
+
+    videos: np.ndarray
+    latents: np.ndarray
+
+
+OFFICIAL_INFO = ModelInfo(
+    name="official", native_size=256, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=8.5
+)
+
+
+def available_models() -> list[ModelInfo]:
+    """The models that `from_pretrained` knows by name, without loading them."""
+    return [_read_info(STARTER)]
+
+
+class CollaborativeVideoPipeline:
+    """Collaborative Video Diffusion: videos of one scene from several cameras (CVD, NeurIPS 2024).
+
+    Make one with `from_pretrained` or `from_official`.
+    """
+
+    def __init__(
+        self,
+        unet: CollaborativeUNet,
+        camera_encoder: CameraPoseEncoder,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        scheduler: DDIMScheduler,
+        model_info: ModelInfo,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.unet, self.camera_encoder, self.vae, self.text_encoder = (
+            model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+            for model in (unet, camera_encoder, vae, text_encoder)
+        )
+        self.tokenizer, self.scheduler, self.model_info = tokenizer, scheduler, model_info
+        self.dtype, self.device = dtype, torch.device(device)
+
+    @classmethod
+    def from_official(
+        cls,
+        folder: str | Path,
+        unet_subfolder: str = "unet_webvidlora_v3",
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> CollaborativeVideoPipeline:
+        """Loads the files of the official release as a user downloads them.
+
+        Args:
+            folder: holds StableDiffusion/{<unet_subfolder>,vae,text_encoder,tokenizer}, animatediff_mm.ckpt,
+                CameraCtrl.ckpt and CVD.ckpt.
+            unet_subfolder: the image U-Net; the official default has the AnimateDiff v3 adapter merged in.
+
+        Raises:
+            CheckpointError: a file is missing, truncated, or holds other tensors than the network; it names both.
+        """
+        folder = Path(folder)
+        base = folder / "StableDiffusion"
+        unet = checkpoints.load_collaborative_unet(folder, unet_subfolder)
+        return cls(
+            unet=unet,
+            camera_encoder=checkpoints.load_camera_encoder(folder, tuple(unet.config.block_out_channels)),
+            vae=checkpoints.load_autoencoder(base / "vae"),
+            text_encoder=checkpoints.load_text_encoder(base / "text_encoder"),
+            tokenizer=checkpoints.load_tokenizer(base / "tokenizer"),
+            scheduler=official_scheduler(),
+            model_info=OFFICIAL_INFO,
+            dtype=dtype,
+            device=device,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> CollaborativeVideoPipeline:
+        """Loads a folder written by `save_pretrained`, or the model that comes with this package: "starter".
+
+        Raises:
+            CheckpointError: as `from_official`.
+        """
+        folder = STARTER if str(folder) == "starter" else Path(folder)
+        info = _read_info(folder)
+        return cls(
+            unet=_load_component(CollaborativeUNet, folder / "unet"),
+            camera_encoder=_load_component(CameraPoseEncoder, folder / "camera_encoder"),
+            vae=checkpoints.load_autoencoder(folder / "vae"),
+            text_encoder=checkpoints.load_text_encoder(folder / "text_encoder"),
+            tokenizer=checkpoints.load_tokenizer(folder / "tokenizer"),
+            scheduler=DDIMScheduler.from_config(read_config(folder / "scheduler" / "scheduler_config.json")),
+            model_info=info,
+            dtype=dtype,
+            device=device,
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes one folder of safetensors and configs that `from_pretrained` loads."""
+        folder = Path(folder)
+        for name in ("unet", "camera_encoder", "vae", "text_encoder", "tokenizer", "scheduler"):
+            getattr(self, name).save_pretrained(folder / name)
+        (folder / "model.json").write_text(json.dumps(asdict(self.model_info), indent=2) + "\n", encoding="utf-8")
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        prompt: str,
+        cameras: Cameras,
+        negative_prompt: str = "",
+        num_inference_steps: int = 25,
+        guidance_scale: float = 8.5,
+        multistep: int | None = None,
+        accumulate_step: int | None = None,
+        seed: int = 0,
+        on_step: Callable[[Progress], None] | None = None,
+        on_latents: Callable[[torch.Tensor], None] | None = None,
+        latents: np.ndarray | torch.Tensor | None = None,
+        pairings: Iterable[Sequence[int]] | None = None,
+        renoise: Callable[[int, tuple[int, ...]], np.ndarray] | None = None,
+        pseudo_slope: Slope | None = None,
+    ) -> Output:
+        """Generates one video per view.
+
+        Args:
+            prompt, negative_prompt: what the scene shows, and what it must not; shared by all views.
+            cameras: V views of F frames; F is at most the model's `max_frames`.
+            num_inference_steps: DDIM steps, 1 .. 1000.
+            guidance_scale: of classifier-free guidance.
+            multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
+                setting for V views (`cvd.pairing.default_schedule`).
+            seed: fixes every random draw; the same seed gives the same videos on the same device.
+            on_step: told after every U-Net call and every batch of decoded frames; what it raises ends the run.
+            on_latents: sees the latents (V, 4, F, h, w) after every timestep.
+            latents: initial noise (V, 4, F, h, w) in place of the seed's.
+            pairings: permutations of range(V), one per U-Net call, in place of the seed's.
+            renoise: gives the n-th noise of a shape, in place of the seed's.
+            pseudo_slope: fraction of pi, or "horizontal", in place of one draw per U-Net call.
+
+        Raises:
+            RequestError: a setting outside its range.
+        """
+        if multistep is None or accumulate_step is None:
+            schedule = default_schedule(cameras.views)
+            multistep = schedule[0] if multistep is None else multistep
+            accumulate_step = schedule[1] if accumulate_step is None else accumulate_step
+        self._check(cameras, num_inference_steps, multistep, accumulate_step)
+        report = on_step or (lambda progress: None)
+        draws = _Draws(seed, cameras.views, self.device, latents, pairings, renoise, pseudo_slope)
+
+        report(Progress("encoding", 0, 1))
+        text = self._encode_text(prompt, negative_prompt).repeat_interleave(cameras.views, dim=0)
+        pose_features = self._encode_cameras(cameras)
+        bias = EpipolarBias(cameras, self.dtype, self.device)
+        report(Progress("encoding", 1, 1))
+
+        calls, of = 0, unet_calls(num_inference_steps, multistep, accumulate_step)
+
+        def predict_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+            nonlocal calls
+            context = EpipolarContext(bias, draws.partners(), draws.slope())
+            both = torch.cat([latents, latents]).to(self.dtype)
+            noise = self.unet(both, timestep, text, pose_features, context, return_dict=False)[0].float()
+            unconditional, conditional = noise.chunk(2)
+            calls += 1
+            report(Progress("denoising", calls, of))
+            return unconditional + guidance_scale * (conditional - unconditional)
+
+        self.scheduler.set_timesteps(num_inference_steps)
+        shape = (cameras.views, self.unet.config.in_channels, cameras.frames, cameras.height // 8, cameras.width // 8)
+        final = denoise(
+            draws.latents(shape),
+            self.scheduler,
+            predict_noise,
+            lambda n: draws.renoise(n, shape),
+            multistep,
+            accumulate_step,
+            on_latents,
+        )
+        return Output(self._decode(final, report), final.cpu().numpy())
+
+    def _check(self, cameras: Cameras, num_inference_steps: int, multistep: int, accumulate_step: int) -> None:
+        longest = min(self.camera_encoder.config.max_frames, self.unet.config.motion_max_seq_length)
+        if cameras.frames > longest:
+            raise RequestError(
+                f"{cameras.frames} frames are too many: this model makes at most {longest} at once.",
+                "Sample the cameras at fewer frames.",
+            )
+        if not 1 <= num_inference_steps <= 1000:
+            raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 1000; 25 is the default.")
+        if multistep < 1 or accumulate_step < 1:
+            raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
+
+    def _encode_text(self, prompt: str, negative_prompt: str) -> torch.Tensor:
+        """(2, 77, D): embeddings of the negative prompt, then of the prompt."""
+        tokens = self.tokenizer(
+            [negative_prompt, prompt],
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return self.text_encoder(tokens.input_ids.to(self.device))[0]
+
+    def _encode_cameras(self, cameras: Cameras) -> list[torch.Tensor]:
+        """Camera features per U-Net level, (V, C_i, F, h_i, w_i)."""
+        maps = torch.from_numpy(plucker_maps(cameras)).transpose(1, 2)
+        return self.camera_encoder(maps.to(device=self.device, dtype=self.dtype))
+
+    def _decode(self, latents: torch.Tensor, report: Callable[[Progress], None]) -> np.ndarray:
+        """(V, 4, F, h, w) to (V, F, H, W, 3) in [0, 1]."""
+        views, _, frames = latents.shape[:3]
+        flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
+        images = []
+        for batch in flat.to(self.dtype).split(DECODE_BATCH):
+            decoded = self.vae.decode(batch, return_dict=False)[0].float()
+            images.append((decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu())
+            report(Progress("decoding", sum(map(len, images)), views * frames))
+        return torch.cat(images).unflatten(0, (views, frames)).numpy()
+
+
+class _Draws:
+    """Every random draw of a generation, from one seed or pinned by the caller.
+
+    Noise comes from one stream, matchings and slopes from another, both on the CPU: a setting that changes the number
+    of matchings leaves the noise as it is, and the device does not matter.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        views: int,
+        device: torch.device,
+        latents: np.ndarray | torch.Tensor | None,
+        pairings: Iterable[Sequence[int]] | None,
+        renoise: Callable[[int, tuple[int, ...]], np.ndarray] | None,
+        pseudo_slope: Slope | None,
+    ) -> None:
+        self._noise, self._choice = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        self._views, self._device, self._latents, self._renoise = views, device, latents, renoise
+        self._pairings: Iterator[Sequence[int]] | None = None if pairings is None else iter(pairings)
+        self._pseudo_slope = pseudo_slope
+
+    def latents(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Initial noise."""
+        if self._latents is None:
+            return torch.randn(shape, generator=self._noise).to(self._device)
+        latents = torch.as_tensor(self._latents, dtype=torch.float32, device=self._device)
+        if latents.shape != shape:
+            raise RequestError(f"latents have shape {tuple(latents.shape)}, not {shape}.")
+        return latents
+
+    def renoise(self, n: int, shape: tuple[int, ...]) -> torch.Tensor:
+        """The n-th noise to go back a timestep with."""
+        if self._renoise is None:
+            return torch.randn(shape, generator=self._noise).to(self._device)
+        return torch.as_tensor(self._renoise(n, shape), dtype=torch.float32, device=self._device)
+
+    def partners(self) -> list[int]:
+        """Every view's partner in the next U-Net call."""
+        if self._pairings is None:
+            return partners_from_permutation(self._choice.permutation(self._views))
+        return partners_from_permutation(next(self._pairings))
+
+    def slope(self) -> Slope:
+        """The pseudo-lines' slope in the next U-Net call."""
+        return float(self._choice.random()) if self._pseudo_slope is None else self._pseudo_slope
+
+
+def _read_info(folder: Path) -> ModelInfo:
+    config = read_config(folder / "model.json")
+    missing = {field.name for field in fields(ModelInfo)} - config.keys()
+    if missing:
+        raise CheckpointError(f"{folder / 'model.json'} does not say {', '.join(sorted(missing))}.")
+    return ModelInfo(**{field.name: config[field.name] for field in fields(ModelInfo)})
+
+
+def _load_component(model_class: type[Any], folder: Path) -> Any:
+    """One of our own networks from its config and weights."""
+    model = empty_model(model_class.from_config, {"config": read_config(folder / "config.json")})
+    path = checkpoints.weights_file(folder, "diffusion_pytorch_model")
+    load_part(model, read_tensors(path), lambda name: name, set(model.state_dict()), path)
+    return model

@@ -1,0 +1,119 @@
+"""Reading weight files: only tensors come out of them, and every tensor has to find its place."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from .errors import CheckpointError
+
+StateDict = dict[str, torch.Tensor]
+
+
+def load_part(
+    model: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    rename: Callable[[str], str | None],
+    expected: set[str],
+    file: Path,
+) -> None:
+    """Puts a file's tensors into the places of a model that belong to it, all of them and no others.
+
+    Args:
+        rename: our name for one of the file's tensors, or None for one that has no place and needs none.
+        expected: our names for what the file has to hold.
+
+    Raises:
+        CheckpointError: names the file and the first tensors that are missing, unknown, or of another shape.
+    """
+    renamed = {ours: tensor for name, tensor in tensors.items() if (ours := rename(name)) is not None}
+    slots = model.state_dict()
+    missing, unknown = sorted(expected - renamed.keys()), sorted(renamed.keys() - expected)
+    shapes = [
+        f"{name} is {tuple(renamed[name].shape)}, not {tuple(slots[name].shape)}"
+        for name in sorted(expected & renamed.keys())
+        if renamed[name].shape != slots[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} (first: {', '.join(names[:3])})"
+        for what, names in (("tensors missing", missing), ("unknown tensors", unknown), ("wrong shapes", shapes))
+        if names
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{file} does not fit the model: {'; '.join(problems)}.",
+            "Take the file of that name from the official release, or the one that belongs to this base model.",
+        )
+    model.load_state_dict(renamed, strict=False, assign=True)
+
+
+def empty_model(model_class: type[nn.Module], config: dict[str, Any]) -> Any:
+    """A model without memory for its weights, which `load_part` assigns from files."""
+    with init_empty_weights():
+        return model_class(**config)
+
+
+def require_file(path: Path) -> None:
+    """Raises CheckpointError unless `path` is a file."""
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {path} does not exist.", "Check the model folder, or download it again.")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A component's config.json.
+
+    Raises:
+        CheckpointError: missing, or not JSON.
+    """
+    require_file(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}.", "Download it again.") from error
+
+
+def read_tensors(path: Path) -> StateDict:
+    """A flat state dict from .safetensors or from a torch checkpoint, which is never unpickled beyond plain tensors.
+
+    Raises:
+        CheckpointError: missing, truncated, or not a checkpoint.
+    """
+    content = _read(path)
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise CheckpointError(f"{path} does not hold a flat dictionary of tensors.", "Is it the right file?")
+    return content
+
+
+def read_section(path: Path, section: str) -> StateDict:
+    """One state dict out of a torch checkpoint that holds several.
+
+    Raises:
+        CheckpointError: as `read_tensors`, or the section is not there.
+    """
+    content = _read(path)
+    if not isinstance(content, dict) or not isinstance(content.get(section), dict):
+        raise CheckpointError(f'{path} has no section "{section}".', "Is it the right file?")
+    return content[section]
+
+
+def _read(path: Path) -> Any:
+    require_file(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: {reason}", "It may be truncated; download it again."
+        ) from error
