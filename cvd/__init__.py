@@ -1,6 +1,6 @@
 """Collaborative Video Diffusion as a library: any cameras, any number of views.
 
-    from cvd import Cameras, CollaborativeVideoPipeline
+from cvd import Cameras, CollaborativeVideoPipeline
 """
 
 from .cameras import Cameras

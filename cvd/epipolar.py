@@ -67,14 +67,14 @@ def pseudo_lines(pixels: Array, homography: Array, slope: Slope) -> Array:
 
     Args:
         pixels: (L, 3). homography: (F, 3, 3) from the query's pixels to the key's.
-        slope: the angle as a fraction of pi, or "horizontal".
+        slope: the angle of the lines' normal as a fraction of pi, or "horizontal".
 
     Returns:
         (F, L, 3)
     """
     mapped = np.einsum("fij,lj->fli", homography, pixels)
     mapped = mapped / mapped[..., 2:]
-    a, b = (0.0, -1.0) if slope == "horizontal" else (np.sin(slope * np.pi), -np.cos(slope * np.pi))
+    a, b = (0.0, -1.0) if slope == "horizontal" else (np.cos(slope * np.pi), np.sin(slope * np.pi))
     return np.stack(
         [np.full(mapped.shape[:2], a), np.full(mapped.shape[:2], b), -a * mapped[..., 0] - b * mapped[..., 1]], -1
     )

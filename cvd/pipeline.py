@@ -43,7 +43,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a generation is: `step` of `of` are done in `stage` (U-Net calls when denoising, frames when decoding)."""
+    """How far a generation is: `step` of `of` U-Net calls (denoising) or frames (decoding) are done in `stage`."""
 
     stage: Literal["encoding", "denoising", "decoding"]
     step: int

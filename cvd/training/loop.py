@@ -97,7 +97,9 @@ def fit(stage: Stage, folder: Path, limits: Limits, log: Callable[[str], None] =
             raise FloatingPointError(f"{stage.name}: the loss is not finite at step {step}; lower the learning rate")
         if elapsed >= next_log:
             next_log = elapsed + 15
-            log(f"{stage.name} step {step} {elapsed / 60:.1f}/{limits.minutes:g} min loss {mean_loss:.4f} lr {rate:.1e}")
+            log(
+                f"{stage.name} step {step} {elapsed / 60:.1f}/{limits.minutes:g} min loss {mean_loss:.4f} lr {rate:.1e}"
+            )
         if elapsed >= next_picture:
             next_picture = elapsed + limits.validate_minutes * 60
             _look(stage, ema, folder, step, log)

@@ -1,0 +1,32 @@
+"""The command line: `python -m cvd COMMAND`, exit code 0, or a one-line error and 1 (2 for wrong arguments)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
+
+from .commands import generate
+from .errors import CVDError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cvd", description="Collaborative Video Diffusion.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    generate.add_parser(subparsers)
+    arguments = parser.parse_args(argv)
+    # Their warnings speak to people who load models by hand; what matters here is raised as an error.
+    diffusers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()
+    try:
+        arguments.func(arguments)
+    except CVDError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0

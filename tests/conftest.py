@@ -1,0 +1,28 @@
+"""Fixtures that several packages' tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the official release's files, tiny. Tests that change it take a copy."""
+    from official_files import write_official_files
+
+    folder = tmp_path_factory.mktemp("official")
+    write_official_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of our own format with a tiny random model. Tests that change it take a copy."""
+    from tiny_model import write_tiny_model
+
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny_model(folder)
+    return folder
