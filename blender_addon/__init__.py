@@ -1,0 +1,19 @@
+"""Collaborative Cameras: one video per animated camera, all of the same scene, from a generation service next door.
+
+Nothing is imported before Blender registers the extension, so that the modules without `bpy` (`camera_model`,
+`retiming`, `sizing`, `state`, `submission`, `take_files`, `building`) can be used by any Python.
+"""
+
+
+def register() -> None:
+    """Called by Blender when the extension is enabled."""
+    from . import registration
+
+    registration.register()
+
+
+def unregister() -> None:
+    """Called by Blender when the extension is disabled."""
+    from . import registration
+
+    registration.unregister()

@@ -1,0 +1,167 @@
+"""The panel in the sidebar of the 3D viewport. Draws the session's state and the scene's settings; changes nothing."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from .. import runtime
+from ..cameras import render_size, scene_cameras
+from ..problem import Problem
+from ..sizing import generation_size
+from ..state import BackendState, State, job_summary
+
+_BACKEND_ICONS = {
+    BackendState.STOPPED: "RADIOBUT_OFF",
+    BackendState.STARTING: "SORTTIME",
+    BackendState.READY: "CHECKMARK",
+    BackendState.STOPPING: "SORTTIME",
+    BackendState.FAILED: "ERROR",
+}
+
+_RESTART_CODES = {"backend_start", "backend_ended", "lost", "unreachable", "wrong_key", "connection_file", "internal"}
+_PREFERENCES_CODES = {"not_installed", "backend_start"}
+
+TRUE_COLOUR_TRANSFORMS = {"Standard", "Raw"}
+
+
+class SidebarPanel(bpy.types.Panel):
+    """Everything the artist needs, from top to bottom in the order of the work."""
+
+    bl_idname = "VIEW3D_PT_collaborative_cameras"
+    bl_label = "Collaborative Cameras"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Collaborative Cameras"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        state = runtime.session.state
+        _draw_backend(layout, state)
+        _draw_cameras(layout, context.scene)
+        _draw_prompt(layout, context.scene)
+        _draw_settings(layout, context.scene, state)
+        _draw_generate(layout, state)
+        if state.problem:
+            _draw_problem(layout, state.problem, context)
+        _draw_take(layout, context.scene)
+
+
+def _draw_backend(layout: bpy.types.UILayout, state: State) -> None:
+    row = layout.row(align=True)
+    device = f" on {state.device}" if state.device else ""
+    row.label(text=f"Backend: {state.backend.value}{device}", icon=_BACKEND_ICONS[state.backend])
+    if state.backend in (BackendState.STOPPED, BackendState.FAILED):
+        row.operator("collaborative_cameras.start_backend", text="Start", icon="PLAY")
+    else:
+        row.operator("collaborative_cameras.stop_backend", text="Stop", icon="PAUSE")
+
+
+def _draw_cameras(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    box = layout.box()
+    cameras = scene_cameras(scene)
+    chosen = sum(camera.collaborative_cameras.use for camera in cameras)
+    box.label(text=f"Cameras: {chosen} of {len(cameras)}", icon="CAMERA_DATA")
+    column = box.column(align=True)
+    for camera in cameras:
+        column.prop(camera.collaborative_cameras, "use", text=camera.name)
+    if not cameras:
+        column.label(text="The scene has no camera", icon="INFO")
+    elif not chosen:
+        column.label(text="Tick at least one camera", icon="INFO")
+
+
+def _draw_prompt(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    settings = scene.collaborative_cameras
+    column = layout.column(align=True)
+    column.label(text="Prompt")
+    column.prop(settings, "prompt", text="", placeholder="What the scene shows")
+    column.prop(settings, "negative_prompt", text="", placeholder="What to keep away from")
+
+
+def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: State) -> None:
+    header, body = layout.panel("collaborative_cameras_settings", default_closed=True)
+    header.label(text="Settings")
+    if body is None:
+        return
+    settings = scene.collaborative_cameras
+    body.use_property_split = True
+    body.use_property_decorate = False
+    body.prop(settings, "model")
+    column = body.column(align=True)
+    column.prop(settings, "seed")
+    column.prop(settings, "steps")
+    column.prop(settings, "guidance")
+    column = body.column(align=True)
+    column.prop(settings, "size_mode")
+    if settings.size_mode == "CUSTOM":
+        column.prop(settings, "width")
+        column.prop(settings, "height")
+    else:
+        for model in state.models:
+            if model.name == settings.model:
+                width, height = generation_size(render_size(scene).aspect, model.native_size, model.size_multiple)
+                column.label(text=f"{width} x {height} px")
+    body.prop(settings, "output_folder")
+
+
+def _draw_generate(layout: bpy.types.UILayout, state: State) -> None:
+    column = layout.column(align=True)
+    if state.job is None:
+        column.scale_y = 1.5
+        column.operator("collaborative_cameras.generate", icon="RENDER_ANIMATION")
+        if state.notice:
+            layout.label(text=state.notice, icon="INFO")
+        return
+    column.progress(factor=state.job.fraction, text=job_summary(state.job, state.clock()))
+    column.operator("collaborative_cameras.cancel", icon="CANCEL")
+
+
+def _draw_problem(layout: bpy.types.UILayout, problem: Problem, context: bpy.types.Context) -> None:
+    box = layout.box()
+    column = box.column(align=True)
+    column.alert = True
+    _draw_text(column, problem.message, context, "ERROR")
+    if problem.hint:
+        _draw_text(box.column(align=True), problem.hint, context, "INFO")
+    if problem.details:
+        log = box.column(align=True)
+        log.scale_y = 0.7
+        _draw_text(log, problem.details, context, "NONE")
+    row = box.row(align=True)
+    if problem.code in _RESTART_CODES:
+        row.operator("collaborative_cameras.start_backend", text="Restart", icon="FILE_REFRESH")
+    if problem.code in _PREFERENCES_CODES:
+        row.operator("collaborative_cameras.open_preferences", text="Preferences", icon="PREFERENCES")
+    if problem.details:
+        row.operator("collaborative_cameras.open_log", text="Log", icon="TEXT")
+    row.operator("collaborative_cameras.copy_problem", text="Copy", icon="COPYDOWN")
+    row.operator("collaborative_cameras.dismiss_problem", text="", icon="X")
+
+
+def _draw_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    settings = scene.collaborative_cameras
+    header, body = layout.panel("collaborative_cameras_take", default_closed=False)
+    header.label(text="Frames")
+    if body is None:
+        return
+    if settings.take:
+        row = body.row(align=True)
+        row.prop(settings, "show_planes", toggle=True, icon="IMAGE_PLANE")
+        row.prop(settings, "show_backgrounds", toggle=True, icon="VIEW_CAMERA")
+        if scene.view_settings.view_transform not in TRUE_COLOUR_TRANSFORMS:
+            body.label(text=f"{scene.view_settings.view_transform} shifts their colours in renders", icon="INFO")
+    body.operator("collaborative_cameras.import_take", icon="IMPORT")
+
+
+def _draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str) -> None:
+    """Lines that fit the sidebar; labels do not wrap by themselves."""
+    characters = max(20, int(context.region.width / (7.2 * context.preferences.system.ui_scale)) - 6)
+    for line in text.splitlines():
+        for part in textwrap.wrap(line, characters) or [""]:
+            layout.label(text=part, icon=icon)
+            icon = "BLANK1" if icon != "NONE" else "NONE"
+
+
+register, unregister = bpy.utils.register_classes_factory((SidebarPanel,))

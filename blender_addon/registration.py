@@ -1,0 +1,25 @@
+"""Registers every module that adds something to Blender, in the order in which they need each other."""
+
+from . import panels, preferences, properties, runtime
+from .operators import backend, generation, problems, takes
+
+MODULES = (preferences, properties, runtime, backend, generation, problems, takes, panels)
+
+
+def register() -> None:
+    """Register all, or none when one of them fails."""
+    registered = []
+    try:
+        for module in MODULES:
+            module.register()
+            registered.append(module)
+    except Exception:
+        for module in reversed(registered):
+            module.unregister()
+        raise
+
+
+def unregister() -> None:
+    """Undo `register`."""
+    for module in reversed(MODULES):
+        module.unregister()

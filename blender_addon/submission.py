@@ -1,0 +1,97 @@
+"""What Generate hands to the socket thread: the artist's settings and the exported cameras, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .camera_model import Array, resize_intrinsics
+from .problem import AddonError
+from .sizing import generation_size
+from .state import Model
+
+
+class SettingsError(AddonError):
+    """Settings that the chosen model cannot work with."""
+
+    code = "settings"
+
+
+@dataclass(frozen=True, eq=False)
+class CameraExport:
+    """V cameras at F times.
+
+    c2w: (V, F, 4, 4), OpenCV axes, scene units. K: (V, F, 3, 3) in pixels of a render of `width` x `height`.
+    aspect: width by height of what the cameras see, pixel aspect included.
+    """
+
+    names: tuple[str, ...]
+    c2w: Array
+    K: Array
+    width: int
+    height: int
+    aspect: float
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """One generation as the artist asked for it. `steps`, `guidance` and `size` None: the model's own, and automatic.
+
+    size: (width, height) in pixels. take_folder: the folder for this take, or None for a new one in `output_folder`.
+    """
+
+    cameras: CameraExport
+    frame_start: int
+    frame_end: int
+    prompt: str
+    negative_prompt: str
+    model: str
+    seed: int
+    steps: int | None
+    guidance: float | None
+    size: tuple[int, int] | None
+    output_folder: Path
+    take_folder: Path | None = None
+
+    def request_fields(self, models: Sequence[Model]) -> dict[str, Any]:
+        """The fields of `protocol.messages.GenerateRequest`, with the chosen model's own settings where none are set.
+
+        Raises SettingsError when the model is unknown or cannot make what is asked for.
+        """
+        model = self._chosen(models)
+        width, height = self.size or generation_size(self.cameras.aspect, model.native_size, model.size_multiple)
+        if width % model.size_multiple or height % model.size_multiple:
+            raise SettingsError(
+                f"{width} x {height} pixels do not fit the model “{model.name}”.",
+                f"Use multiples of {model.size_multiple}, or the automatic size.",
+            )
+        frames = self.cameras.c2w.shape[1]
+        if frames > model.max_frames:
+            raise SettingsError(
+                f"The model “{model.name}” makes at most {model.max_frames} frames, not {frames}.",
+                "Choose another model.",
+            )
+        return {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt,
+            "view_names": self.cameras.names,
+            "width": width,
+            "height": height,
+            "model": model.name,
+            "seed": self.seed,
+            "num_inference_steps": self.steps or model.num_inference_steps,
+            "guidance_scale": model.guidance_scale if self.guidance is None else self.guidance,
+        }
+
+    def K_at(self, width: int, height: int) -> Array:
+        """K (V, F, 3, 3) of images of `width` x `height` that fill the cameras' views."""
+        return resize_intrinsics(self.cameras.K, (self.cameras.width, self.cameras.height), (width, height))
+
+    def _chosen(self, models: Sequence[Model]) -> Model:
+        for model in models:
+            if model.name == self.model:
+                return model
+        offered = ", ".join(model.name for model in models) or "none"
+        raise SettingsError(f"The backend has no model “{self.model}”. It offers: {offered}.", "Choose one of them.")
