@@ -147,7 +147,9 @@ class StatusRequest(Message, frozen=True, kw_only=True, tag="status_request"):
 
 
 class JobsRequest(Message, frozen=True, kw_only=True, tag="jobs_request"):
-    """Asks for `Jobs`."""
+    """Asks for `Jobs`: the newest `limit` of them."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
 class Ping(Message, frozen=True, kw_only=True, tag="ping"):
@@ -226,7 +228,7 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
 
 
 class Jobs(Message, frozen=True, kw_only=True, tag="jobs"):
-    """Every job the service knows, oldest first."""
+    """The newest jobs the service knows, also from before its start, oldest first."""
 
     jobs: tuple[JobInfo, ...]
 

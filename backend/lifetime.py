@@ -1,0 +1,87 @@
+"""When the service may start, and when it has to end: one service per folder, none without its parent."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from protocol.errors import ProtocolError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class AlreadyRunningError(ProtocolError):
+    """Another service works in the same folder."""
+
+    code = "already_running"
+
+
+class NoProcessError(ProtocolError):
+    """There is no process of the given id."""
+
+    code = "no_process"
+
+
+class FolderLock:
+    """Keeps a folder for this process until `release`, or until the process ends, however it ends."""
+
+    WAIT_SECONDS = 5.0  # a service that was told to stop needs a moment
+
+    def __init__(self, folder: Path) -> None:
+        """Raises AlreadyRunningError when another process has the folder."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = open(folder / "service.lock", "wb")  # noqa: SIM115 - open for as long as the lock is held
+        deadline = time.monotonic() + self.WAIT_SECONDS
+        while not self._try():
+            if time.monotonic() > deadline:
+                self._file.close()
+                raise AlreadyRunningError(
+                    f"A service is running already in {folder}.",
+                    "`python -m backend status` shows it, `python -m backend stop` ends it.",
+                )
+            time.sleep(0.1)
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        self._file.close()
+
+    def _try(self) -> bool:
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.release()
+
+
+class WatchedProcess:
+    """A process whose end matters here, such as the one that the service was started for."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises NoProcessError."""
+        try:
+            self._process = psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            raise NoProcessError(f"There is no process {pid}.", "Give the id of a running process.") from None
+
+    def is_gone(self) -> bool:
+        """Whether it has ended. A later process of the same id is not taken for it, nor what an unreaped one leaves."""
+        try:
+            return not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True

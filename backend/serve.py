@@ -1,0 +1,166 @@
+"""`python -m backend serve`: puts the parts of the service together and runs them until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import zmq
+
+from protocol.connection import Connection, generate_keys, remove_connection, write_connection
+from protocol.errors import ProtocolError
+from protocol.messages import Welcome, new_id
+
+from . import __version__
+from .executors.local import LocalExecutor, worker_log
+from .lifetime import FolderLock, WatchedProcess
+from .server import Service
+from .store import Store
+
+LOG_BYTES, LOG_FILES = 2 * 2**20, 3
+LOOPBACK = "127.0.0.1"
+FILE_ONLY = {"file_only": True}  # of log records that the command line shows in its own way
+
+log = logging.getLogger(__name__)
+
+
+class CrashedError(ProtocolError):
+    """The service met an error that nobody thought of."""
+
+    code = "crashed"
+
+
+class BindError(ProtocolError):
+    """The address to listen at cannot be had."""
+
+    code = "bind"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line chooses.
+
+    connection_file: written when the service is ready; log and results lie beside it.
+    device: "auto", "cpu" or "cuda". parent_pid: the process to end with. host, port: where to listen, None: any port.
+    """
+
+    connection_file: Path
+    device: str = "auto"
+    parent_pid: int | None = None
+    host: str = LOOPBACK
+    port: int | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """The log of the service and of its worker."""
+        return self.connection_file.with_name("service.log")
+
+
+def run(options: Options) -> None:
+    """Serve until a signal, a client, or the parent's end stops it. Raises ProtocolError when it cannot start."""
+    parent = None if options.parent_pid is None else WatchedProcess(options.parent_pid)
+    with FolderLock(options.connection_file.parent):
+        _start_log(options.log_path)
+        # On Windows the default loop cannot wait for ZeroMQ's sockets.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            try:
+                runner.run(_serve(options, parent))
+            except ProtocolError as error:
+                log.error("The service ends: %s %s", error.message, error.hint, extra=FILE_ONLY)
+                raise
+            except Exception as error:
+                log.exception("The service ends because of an unexpected error", extra=FILE_ONLY)
+                raise CrashedError(
+                    f"An unexpected error ended the service: {error!r}.", f"The log: {options.log_path}"
+                ) from error
+
+
+async def _serve(options: Options, parent: WatchedProcess | None) -> None:
+    log.info("Service %s starts (process %d)", __version__, os.getpid())
+    executor = LocalExecutor(options.device, options.log_path)
+    try:
+        ready = await executor.start()
+        welcome = Welcome(session=new_id(), service_version=__version__, device=ready.device, models=ready.models)
+        keys = generate_keys()
+        service = Service(executor, Store(options.connection_file.with_name("jobs")), welcome, keys)
+        connection = Connection(
+            endpoint=_bind(service, options),
+            server_public_key=keys.server_public_key,
+            client_public_key=keys.client_public_key,
+            client_secret_key=keys.client_secret_key,
+            pid=os.getpid(),
+            session=welcome.session,
+            log_path=str(options.log_path),
+        )
+        async with _reachable(connection, options.connection_file), _ending_with(parent, service):
+            log.info("Ready at %s on %s", connection.endpoint, ready.device)
+            await service.run()
+    finally:
+        await executor.stop()
+    log.info("Service ended")
+
+
+def _bind(service: Service, options: Options) -> str:
+    """Listen; the endpoint for clients on this machine."""
+    address = f"tcp://{options.host}:{'*' if options.port is None else options.port}"
+    try:
+        endpoint = service.bind(address)
+    except zmq.ZMQError as error:
+        raise BindError(f"The service cannot listen at {address}: {error}.", "Choose another --bind.") from error
+    return endpoint.replace("tcp://0.0.0.0:", f"tcp://{LOOPBACK}:")
+
+
+@contextlib.asynccontextmanager
+async def _reachable(connection: Connection, path: Path) -> AsyncIterator[None]:
+    """The connection file is there as long as the service is."""
+    write_connection(connection, path)
+    try:
+        yield
+    finally:
+        remove_connection(path, connection.session)
+
+
+@contextlib.asynccontextmanager
+async def _ending_with(parent: WatchedProcess | None, service: Service) -> AsyncIterator[None]:
+    """Signals stop the service, and so does its parent's end, unless other clients use it."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(service.stop))
+
+    async def watch(parent: WatchedProcess) -> None:
+        while not parent.is_gone() or service.has_clients():
+            await asyncio.sleep(1.0)
+        log.info("The process that the service was started for has ended")
+        service.stop()
+
+    watching = asyncio.create_task(watch(parent)) if parent is not None else None
+    try:
+        yield
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+class _OneLineFormatter(logging.Formatter):
+    """The message alone: stack traces are for the log file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return level + record.getMessage()
+
+
+def _start_log(path: Path) -> None:
+    file = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(_OneLineFormatter())
+    console.addFilter(lambda record: record.name != worker_log.name and not hasattr(record, "file_only"))
+    logging.basicConfig(level=logging.INFO, handlers=[file, console])

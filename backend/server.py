@@ -1,0 +1,330 @@
+"""The service's side of the sockets: who is connected, who wants to hear of which job, and what each message does.
+
+Everything runs in one event loop and nothing in it blocks for longer than a few files take to read or write: models
+are the executor's. Only clients that know the key of this start get as far as sending a message (CURVE, with ZAP).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import zmq
+import zmq.asyncio
+from zmq.auth.asyncio import AsyncioAuthenticator
+
+from protocol.connection import ServerKeys
+from protocol.errors import ProtocolError, WireError
+from protocol.messages import (
+    Accepted,
+    Bye,
+    Cancel,
+    Cancelled,
+    ClientMessage,
+    Done,
+    ErrorInfo,
+    Failed,
+    FetchResult,
+    Frames,
+    Hello,
+    JobInfo,
+    Jobs,
+    JobsRequest,
+    Message,
+    Ping,
+    Pong,
+    Progress,
+    ServiceMessage,
+    Shutdown,
+    Status,
+    StatusRequest,
+    Submit,
+    Welcome,
+)
+from protocol.payloads import pack_frames, pack_submit, unpack_cameras
+from protocol.wire import MAX_BUFFER_BYTES, Bytes, decode, encode
+
+from .executors import Executor
+from .jobs import FINISHED, DuplicateJobError, JobFinishedError, JobQueue
+from .store import Store, StoreError
+
+ZAP_DOMAIN = "cvd"
+SILENT_SECONDS = 5.0  # a client that is alive says something every second
+LINGER_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class _OneKey:
+    """Lets in the one client key of this start; the interface is pyzmq's."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        return key == self._key
+
+
+class Service:
+    """Takes jobs from clients, lets the executor run them one after the other, and tells the clients.
+
+    A *route* is ZeroMQ's name for one connection of one client.
+    """
+
+    def __init__(self, executor: Executor, store: Store, welcome: Welcome, keys: ServerKeys) -> None:
+        """welcome: what every client is greeted with."""
+        self._executor, self._store, self._welcome = executor, store, welcome
+        self._queue = JobQueue(store.load(time.time()))
+        self._started = time.monotonic()
+        self._heard: dict[bytes, float] = {}
+        self._listeners: dict[str, dict[bytes, str]] = {}  # job -> route -> id of the message that asked for the job
+        self._cancels: dict[str, list[tuple[bytes, str]]] = {}  # job -> routes and ids of the wishes to cancel it
+        self._work_waits = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._context = zmq.asyncio.Context()
+        self._authenticator = AsyncioAuthenticator(self._context)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback(ZAP_DOMAIN, _OneKey(keys.client_public_key))
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.curve_server = True
+        self._socket.curve_secretkey = keys.server_secret_key.encode()
+        self._socket.zap_domain = ZAP_DOMAIN.encode()
+        self._socket.router_mandatory = True  # a message to a client that has gone is an error, not nothing
+        self._socket.maxmsgsize = MAX_BUFFER_BYTES
+
+    def bind(self, address: str) -> str:
+        """Listen at `address`, such as "tcp://127.0.0.1:*". Returns the endpoint with its port. Raises zmq.ZMQError."""
+        self._socket.bind(address)
+        return self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+    async def run(self) -> None:
+        """Serve until `stop` or a client's `Shutdown`, then end all jobs as cancelled."""
+        receiving, working = asyncio.create_task(self._receive()), asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({receiving, working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            self._work_waits.set()
+            await self._executor.stop()
+            await working  # raises what went wrong in it, as the next line does
+            if receiving.done():
+                receiving.result()
+        finally:
+            receiving.cancel()
+            self._authenticator.stop()
+            self._context.destroy(linger=round(LINGER_SECONDS * 1000))
+
+    def stop(self) -> None:
+        """Make `run` end."""
+        self._stopping.set()
+
+    def has_clients(self) -> bool:
+        """Whether any client was heard of lately."""
+        oldest = time.monotonic() - SILENT_SECONDS
+        self._heard = {route: heard for route, heard in self._heard.items() if heard > oldest}
+        return bool(self._heard)
+
+    # ------------------------------------------------------------------------------------------- messages of clients
+
+    async def _receive(self) -> None:
+        while True:
+            route, *frames = await self._socket.recv_multipart()
+            self._heard[route] = time.monotonic()
+            try:
+                message: ClientMessage
+                message, buffers = decode(frames, ClientMessage)
+            except WireError as error:
+                log.warning("A message was refused: %s", error)
+                await self._send(route, Failed(reply_to=error.reply_to, error=error.info()))
+                continue
+            try:
+                await self._answer(route, message, buffers)
+            except ProtocolError as error:
+                await self._send(route, Failed(reply_to=message.id, error=error.info()))
+
+    async def _answer(self, route: bytes, message: ClientMessage, buffers: list[Bytes]) -> None:
+        """Do what a message asks. Raises ProtocolError when that cannot be done."""
+        match message:
+            case Hello():
+                log.info("Client %r connected", message.client)
+                await self._send(route, msgspec.structs.replace(self._welcome, reply_to=message.id))
+            case Ping():
+                await self._send(route, Pong(reply_to=message.id))
+            case StatusRequest():
+                await self._send(route, msgspec.structs.replace(self._status(), reply_to=message.id))
+            case JobsRequest():
+                await self._send(route, Jobs(reply_to=message.id, jobs=self._queue.newest(message.limit)))
+            case Submit():
+                await self._submit(route, message, buffers)
+            case FetchResult():
+                await self._tell(route, message.id, self._queue[message.job_id])
+            case Cancel():
+                await self._cancel(route, message)
+            case Shutdown():
+                log.info("A client asked the service to end")
+                await self._send(route, Bye(reply_to=message.id))
+                self.stop()
+
+    def _status(self) -> Status:
+        return Status(
+            session=self._welcome.session,
+            device=self._welcome.device,
+            worker=self._executor.state,
+            running=self._queue.running,
+            queued=len(self._queue.waiting),
+            uptime=time.monotonic() - self._started,
+        )
+
+    async def _submit(self, route: bytes, message: Submit, buffers: list[Bytes]) -> None:
+        c2w, K = unpack_cameras(message, buffers)
+        job = JobInfo(job_id=message.job_id, state="queued", request=message.request, submitted=time.time())
+        if job.job_id not in self._queue:
+            self._store.create(job, c2w, K)
+            self._queue.submit(job)
+            self._work_waits.set()
+            log.info("Job %s: %d views of %d frames", job.job_id, *c2w.shape[:2])
+        elif not self._is_same(message, c2w, K):
+            raise DuplicateJobError(job.job_id)
+        await self._tell(route, message.id, self._queue[job.job_id])
+
+    def _is_same(self, message: Submit, c2w: np.ndarray, K: np.ndarray) -> bool:
+        """Whether the job of this id asks for just this."""
+        known = self._store.cameras(message.job_id)
+        same_cameras = np.array_equal(known[0], c2w) and np.array_equal(known[1], K)
+        return same_cameras and self._queue[message.job_id].request == message.request
+
+    async def _tell(self, route: bytes, reply_to: str, job: JobInfo) -> None:
+        """Tell a client what there is of a job, and, as long as it is not over, let it hear what is to come."""
+        if job.state not in FINISHED:
+            self._listeners.setdefault(job.job_id, {})[route] = reply_to
+        position = self._queue.position(job.job_id)
+        await self._send(route, Accepted(job_id=job.job_id, position=position, reply_to=reply_to))
+        views = 0
+        for view, images in self._store.views(job.job_id):
+            await self._send(route, *pack_frames(job.job_id, view, images, reply_to))
+            views += 1
+        if job.state == "done" and views < len(job.request.view_names):
+            raise StoreError(f"The frames of job {job.job_id} are no longer on the disk.", "Generate again.")
+        if job.state in FINISHED:
+            await self._send(route, msgspec.structs.replace(_last_message(job), reply_to=reply_to))
+
+    async def _cancel(self, route: bytes, message: Cancel) -> None:
+        job_id = message.job_id
+        wish = (route, message.id)
+        if job_id == self._queue.running:
+            self._cancels.setdefault(job_id, []).append(wish)
+            self._executor.cancel(job_id)
+        else:
+            job = self._queue.cancel(job_id, time.time())
+            self._cancels[job_id] = [wish]
+            await self._end(job)
+
+    # ---------------------------------------------------------------------------------------------------------- jobs
+
+    async def _work(self) -> None:
+        while not self._stopping.is_set():
+            job = self._queue.start_next(time.time())
+            if job is not None:
+                await self._run_job(job)
+            else:
+                self._work_waits.clear()
+                await self._work_waits.wait()
+        for job_id in self._queue.waiting:
+            await self._end(self._queue.cancel(job_id, time.time()))
+
+    async def _run_job(self, job: JobInfo) -> None:
+        log.info("Job %s starts", job.job_id)
+        outcome: Message
+        try:
+            self._store.update(job)
+            submit, buffers = pack_submit(job.request, *self._store.cameras(job.job_id), job.job_id)
+            outcome = await self._follow(submit, buffers)
+        except StoreError as error:
+            outcome = Failed(job_id=job.job_id, error=error.info())
+        now = time.time()
+        match outcome:
+            case Cancelled():
+                ended = self._queue.cancel(job.job_id, now)
+            case Failed():
+                ended = self._queue.finish(job.job_id, now, outcome.error)
+            case _:
+                ended = self._queue.finish(job.job_id, now)
+        await self._end(ended)
+
+    async def _follow(self, submit: Submit, buffers: list[Bytes]) -> Message:
+        """Let the executor run a job, pass on and keep what it says; its last message, which is not passed on.
+
+        Frames are passed on before they are kept, so that a full disk does not keep them from the client. Raises
+        StoreError, when the executor has stopped the job.
+        """
+        trouble: StoreError | None = None
+        async with contextlib.aclosing(self._executor.run(submit, buffers)) as messages:
+            async for message, images in messages:
+                if isinstance(message, Done | Failed | Cancelled):
+                    break
+                await self._pass_on(message, images)
+                try:
+                    if isinstance(message, Frames):
+                        self._store.add_view(submit.job_id, message.view, images)
+                except StoreError as error:
+                    trouble = error
+                    self._executor.cancel(submit.job_id)
+        if trouble is not None:
+            raise trouble
+        return message
+
+    async def _pass_on(self, message: ServiceMessage, buffers: Sequence[Bytes]) -> None:
+        assert isinstance(message, Progress | Frames)
+        for route, reply_to in list(self._listeners.get(message.job_id, {}).items()):
+            await self._send(route, msgspec.structs.replace(message, reply_to=reply_to), buffers)
+
+    async def _end(self, job: JobInfo) -> None:
+        """Keep a job's end, and tell it to all who asked for the job and to all who wanted it cancelled."""
+        log.info("Job %s: %s%s", job.job_id, job.state, f" ({job.error.message})" if job.error else "")
+        try:
+            self._store.update(job)
+        except StoreError as error:
+            log.error("%s", error)
+        last = _last_message(job)
+        for route, reply_to in self._listeners.pop(job.job_id, {}).items():
+            await self._send(route, msgspec.structs.replace(last, reply_to=reply_to))
+        for route, reply_to in self._cancels.pop(job.job_id, []):
+            over = Failed(reply_to=reply_to, error=JobFinishedError(job).info())
+            cancelled = Cancelled(job_id=job.job_id, reply_to=reply_to)
+            await self._send(route, cancelled if job.state == "cancelled" else over)
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    async def _send(self, route: bytes, message: Message, buffers: Sequence[Bytes] = ()) -> None:
+        """Send to one client. One that has gone or does not read is forgotten: when it comes back it can ask again."""
+        try:
+            frames = encode(message, buffers)
+        except WireError as error:
+            log.error("An answer could not be sent: %s", error)
+            frames = encode(Failed(reply_to=message.reply_to, error=error.info()))
+        try:
+            await self._socket.send_multipart([route, *frames], flags=zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                raise
+            self._forget(route)
+
+    def _forget(self, route: bytes) -> None:
+        self._heard.pop(route, None)
+        for listeners in self._listeners.values():
+            listeners.pop(route, None)
+
+
+def _last_message(job: JobInfo) -> Message:
+    """What a client is told at a job's end."""
+    if job.state == "cancelled":
+        return Cancelled(job_id=job.job_id)
+    if job.state == "failed":
+        unknown = ErrorInfo(code="internal", message="The reason was not recorded.")
+        return Failed(job_id=job.job_id, error=job.error or unknown)
+    return Done(job_id=job.job_id, seconds=max(0.0, (job.finished or 0.0) - (job.started or 0.0)))
