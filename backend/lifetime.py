@@ -1,11 +1,10 @@
-"""When the service may start, and when it has to end: one service per folder, none without its parent."""
+"""When the service may start, and when it has to end: one service per connection file, none without its parent."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -18,7 +17,7 @@ else:
 
 
 class AlreadyRunningError(ProtocolError):
-    """Another service works in the same folder."""
+    """Another service has the same connection file."""
 
     code = "already_running"
 
@@ -29,27 +28,25 @@ class NoProcessError(ProtocolError):
     code = "no_process"
 
 
-class FolderLock:
-    """Keeps a folder for this process until `release`, or until the process ends, however it ends."""
+class FileLock:
+    """Shows that this process lives: other processes see the file locked until `release` or the process's end."""
 
-    WAIT_SECONDS = 5.0  # a service that was told to stop needs a moment
-
-    def __init__(self, folder: Path) -> None:
-        """Raises AlreadyRunningError when another process has the folder."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = open(folder / "service.lock", "wb")  # noqa: SIM115 - open for as long as the lock is held
-        deadline = time.monotonic() + self.WAIT_SECONDS
+    def __init__(self, path: Path, wait_seconds: float = 0.0) -> None:
+        """Raises AlreadyRunningError when another process has the lock for longer than `wait_seconds`."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = open(path, "wb")  # noqa: SIM115 - open for as long as the lock is held
+        deadline = time.monotonic() + wait_seconds
         while not self._try():
             if time.monotonic() > deadline:
                 self._file.close()
                 raise AlreadyRunningError(
-                    f"A service is running already in {folder}.",
+                    f"A service is running already: it holds {path}.",
                     "`python -m backend status` shows it, `python -m backend stop` ends it.",
                 )
             time.sleep(0.1)
 
     def release(self) -> None:
-        """Let others have the folder."""
+        """Let others have it."""
         self._file.close()
 
     def _try(self) -> bool:
@@ -62,11 +59,22 @@ class FolderLock:
             return False
         return True
 
-    def __enter__(self) -> FolderLock:
+    def __enter__(self) -> FileLock:
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another `FileLock` on this file is held."""
+    if not path.exists():
+        return False
+    try:
+        FileLock(path).release()
+    except AlreadyRunningError:
+        return True
+    return False
 
 
 class WatchedProcess:

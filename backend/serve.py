@@ -21,11 +21,12 @@ from protocol.messages import Welcome, new_id
 
 from . import __version__
 from .executors.local import LocalExecutor, worker_log
-from .lifetime import FolderLock, WatchedProcess
+from .lifetime import FileLock, WatchedProcess
 from .server import Service
 from .store import Store
 
 LOG_BYTES, LOG_FILES = 2 * 2**20, 3
+LOCK_SECONDS = 5.0  # a service that was told to stop needs a moment
 LOOPBACK = "127.0.0.1"
 FILE_ONLY = {"file_only": True}  # of log records that the command line shows in its own way
 
@@ -61,13 +62,23 @@ class Options:
     @property
     def log_path(self) -> Path:
         """The log of the service and of its worker."""
-        return self.connection_file.with_name("service.log")
+        return self.connection_file.with_suffix(".log")
+
+    @property
+    def lock_path(self) -> Path:
+        """Locked as long as the service runs."""
+        return self.connection_file.with_suffix(".lock")
+
+    @property
+    def jobs_folder(self) -> Path:
+        """Where jobs are kept. Services with connection files in one folder share it."""
+        return self.connection_file.with_name("jobs")
 
 
 def run(options: Options) -> None:
     """Serve until a signal, a client, or the parent's end stops it. Raises ProtocolError when it cannot start."""
     parent = None if options.parent_pid is None else WatchedProcess(options.parent_pid)
-    with FolderLock(options.connection_file.parent):
+    with FileLock(options.lock_path, LOCK_SECONDS):
         _start_log(options.log_path)
         # On Windows the default loop cannot wait for ZeroMQ's sockets.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -90,7 +101,7 @@ async def _serve(options: Options, parent: WatchedProcess | None) -> None:
         ready = await executor.start()
         welcome = Welcome(session=new_id(), service_version=__version__, device=ready.device, models=ready.models)
         keys = generate_keys()
-        service = Service(executor, Store(options.connection_file.with_name("jobs")), welcome, keys)
+        service = Service(executor, Store(options.jobs_folder, options.lock_path), welcome, keys)
         connection = Connection(
             endpoint=_bind(service, options),
             server_public_key=keys.server_public_key,

@@ -1,6 +1,6 @@
 """Requests and results on disk, so that a client that comes back gets what it asked for, also after a restart.
 
-    jobs/20250131-142500-<job id>/job.json              state and request (messages.JobInfo)
+    jobs/20250131-142500-<job id>/job.json              state, request, and whose job it is
                                   c2w.npy, K.npy        cameras, as `Submit` has them
                                   view_00/0001.png ...  frames, as `Frames` has them
 
@@ -24,6 +24,8 @@ from protocol.errors import ProtocolError
 from protocol.messages import ErrorInfo, JobInfo
 from protocol.wire import Bytes
 
+from .lifetime import is_locked
+
 log = logging.getLogger(__name__)
 
 
@@ -33,17 +35,26 @@ class StoreError(ProtocolError):
     code = "disk"
 
 
-class Store:
-    """The jobs in one folder. All methods but the constructor raise StoreError."""
+class _Record(msgspec.Struct, frozen=True):
+    """What job.json holds. owner: the lock that the job's service holds for as long as it runs."""
 
-    def __init__(self, folder: Path) -> None:
+    owner: str
+    job: JobInfo
+
+
+class Store:
+    """The jobs in one folder, which several services may share. All methods but the constructor raise StoreError."""
+
+    def __init__(self, folder: Path, owner: Path) -> None:
+        """owner: the lock file (`lifetime.FileLock`) that this service holds."""
         self.folder = folder
+        self._owner = str(owner)
         self._folders: dict[str, Path] = {}
 
     def load(self, now: float) -> list[JobInfo]:
-        """All jobs, oldest first. Those that a former start left unfinished are recorded as failed.
+        """All jobs, oldest first. Those that a service left unfinished which has ended are recorded as failed.
 
-        A job whose file is broken is left out, which the log says.
+        Left out are jobs that another service is at, and those whose file is broken, which the log says.
         """
         jobs = []
         with _disk(f"read the jobs in {self.folder}"):
@@ -52,9 +63,12 @@ class Store:
         for path in paths:
             try:
                 with _disk(f"read {path}"):
-                    job = msgspec.json.decode(path.read_bytes(), type=JobInfo)
+                    record = msgspec.json.decode(path.read_bytes(), type=_Record)
             except StoreError as error:
                 log.warning("A job is left out: %s", error)
+                continue
+            job = record.job
+            if job.finished is None and record.owner != self._owner and is_locked(Path(record.owner)):
                 continue
             self._folders[job.job_id] = path.parent
             jobs.append(job if job.finished else self._interrupt(job, now))
@@ -67,13 +81,13 @@ class Store:
         with _disk(f"write job {job.job_id}"), _whole_folder(folder) as temporary:
             np.save(temporary / "c2w.npy", c2w, allow_pickle=False)
             np.save(temporary / "K.npy", K, allow_pickle=False)
-            _write_job(job, temporary)
+            self._write(job, temporary)
         self._folders[job.job_id] = folder
 
     def update(self, job: JobInfo) -> None:
         """Keep a job's new state."""
         with _disk(f"write job {job.job_id}"):
-            _write_job(job, self._folders[job.job_id])
+            self._write(job, self._folders[job.job_id])
 
     def cameras(self, job_id: str) -> tuple[np.ndarray, np.ndarray]:
         """(c2w, K) as they were submitted."""
@@ -97,6 +111,11 @@ class Store:
 
     def _view(self, job_id: str, view: int) -> Path:
         return self._folders[job_id] / f"view_{view:02}"
+
+    def _write(self, job: JobInfo, folder: Path) -> None:
+        temporary = folder / ".job.json"
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(_Record(self._owner, job))))
+        os.replace(temporary, folder / "job.json")
 
     def _interrupt(self, job: JobInfo, now: float) -> JobInfo:
         error = ErrorInfo(
@@ -132,9 +151,3 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-def _write_job(job: JobInfo, folder: Path) -> None:
-    temporary = folder / ".job.json"
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(job)))
-    os.replace(temporary, folder / "job.json")
