@@ -80,7 +80,7 @@ class ServiceLink(threading.Thread):
         self._client_name = client_name
         self._process: BackendProcess | None = None
         self._client: Client | None = None
-        self._models: tuple[Model, ...] = ()
+        self._welcome: BackendReady | None = None
         self._pending: Submission | None = None
         self._job: _Job | None = None
         self._stopping = False
@@ -136,7 +136,7 @@ class ServiceLink(threading.Thread):
     def _step(self) -> None:
         """One round: commands, then the service's next message, then whether the process still lives."""
         self._obey()
-        if self._models and self._pending and not self._job:
+        if self._welcome and self._pending and not self._job:
             submission, self._pending = self._pending, None
             self._begin(submission)
         received = self._client.receive(POLL_SECONDS)
@@ -153,7 +153,7 @@ class ServiceLink(threading.Thread):
     def _begin(self, submission: Submission) -> None:
         """Make the take's folder and send the request."""
         try:
-            request = GenerateRequest(**submission.request_fields(self._models))
+            request = GenerateRequest(**submission.request_fields(self._welcome.models))
             K = submission.K_at(request.width, request.height)
             message, buffers = pack_submit(request, submission.cameras.c2w, K)
             folder = submission.take_folder
@@ -182,8 +182,8 @@ class ServiceLink(threading.Thread):
     def _handle(self, message: ServiceMessage, buffers: Sequence[bytes]) -> None:
         """Turn one message of the service into files and events. Messages of other jobs are not ours to judge."""
         if isinstance(message, Welcome):
-            self._models = tuple(_model(info) for info in message.models)
-            self.events.put(BackendReady(message.device, self._models))
+            self._welcome = BackendReady(message.device, tuple(_model(info) for info in message.models))
+            self.events.put(self._welcome)
             return
         if not self._concerns_job(message):
             return
@@ -239,7 +239,7 @@ class ServiceLink(threading.Thread):
         details = self._process.log_tail()
         if not isinstance(error, BackendEndedError) and self._process.wait(1.0):
             error = self._process.ended()
-        if isinstance(error, BackendEndedError) and not self._models:
+        if isinstance(error, BackendEndedError) and not self._welcome:
             return Problem("backend_start", f"The backend could not be started. {error}", "", details)
         if isinstance(error, BackendEndedError) and self._job:
             return Problem("backend_ended", f"{error.problem.message} The generation is lost.", "Restart it.", details)

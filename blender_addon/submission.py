@@ -12,6 +12,9 @@ from .problem import AddonError
 from .sizing import generation_size
 from .state import Model
 
+SIZE_MULTIPLE = 8
+"""What width and height must be multiples of for any model."""
+
 
 class SettingsError(AddonError):
     """Settings that the chosen model cannot work with."""
@@ -60,7 +63,7 @@ class Submission:
 
         Raises SettingsError when the model is unknown or cannot make what is asked for.
         """
-        model = self._chosen(models)
+        model = self._with_own_settings(models)
         width, height = self.size or generation_size(self.cameras.aspect, model.native_size, model.size_multiple)
         if width % model.size_multiple or height % model.size_multiple:
             raise SettingsError(
@@ -82,16 +85,24 @@ class Submission:
             "model": model.name,
             "seed": self.seed,
             "num_inference_steps": self.steps or model.num_inference_steps,
-            "guidance_scale": model.guidance_scale if self.guidance is None else self.guidance,
+            "guidance_scale": self.guidance or model.guidance_scale,
         }
 
     def K_at(self, width: int, height: int) -> Array:
         """K (V, F, 3, 3) of images of `width` x `height` that fill the cameras' views."""
         return resize_intrinsics(self.cameras.K, (self.cameras.width, self.cameras.height), (width, height))
 
-    def _chosen(self, models: Sequence[Model]) -> Model:
+    def _with_own_settings(self, models: Sequence[Model]) -> Model:
+        """The chosen model. One that is not offered may be a folder on the service's machine: the service will know."""
         for model in models:
             if model.name == self.model:
                 return model
+        if self.size and self.steps and self.guidance:
+            return Model(
+                self.model, max(self.size), SIZE_MULTIPLE, self.cameras.c2w.shape[1], self.steps, self.guidance
+            )
         offered = ", ".join(model.name for model in models) or "none"
-        raise SettingsError(f"The backend has no model “{self.model}”. It offers: {offered}.", "Choose one of them.")
+        raise SettingsError(
+            f"The backend offers no model “{self.model}” (it offers: {offered}).",
+            "Choose one of these. For a folder with a model, set size, steps and guidance yourself.",
+        )

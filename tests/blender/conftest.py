@@ -1,0 +1,69 @@
+"""A real Blender with the extension built from this working copy, installed and enabled as a user does.
+
+Run in the environment that has `bpy`, in a process of its own: `.venv-blender/bin/python -m pytest tests/blender`.
+The service that the add-on starts runs in the project's `.venv`, or in the Python that CVD_SERVICE_PYTHON names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+SERVICE_PYTHON = os.environ.get("CVD_SERVICE_PYTHON", str(PROJECT / ".venv" / "bin" / "python"))
+MODULE = "bl_ext.user_default.collaborative_cameras"
+
+if importlib.util.find_spec("bpy") is None:
+    collect_ignore_glob = ["*"]
+else:
+    # Blender decides at its import where a user's files lie.
+    _resources = tempfile.TemporaryDirectory(prefix="blender-user-", ignore_cleanup_errors=True)
+    os.environ["BLENDER_USER_RESOURCES"] = _resources.name
+    os.environ["CVD_HOME"] = str(Path(_resources.name) / "service-home")
+    import bpy
+
+
+@pytest.fixture(scope="session")
+def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension for this platform, built and validated."""
+    path = tmp_path_factory.mktemp("extension") / "collaborative_cameras.zip"
+    command = [sys.executable, "-m", "blender_addon.building.build", "--python", SERVICE_PYTHON, "--zip", str(path)]
+    subprocess.run([*command, "--blender", sys.prefix], cwd=PROJECT, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def addon(extension_zip: Path) -> Iterator[ModuleType]:
+    """The installed and enabled extension's package; its modules are attributes of it."""
+    bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default", enable_on_install=True)
+    package = importlib.import_module(MODULE)
+    for name in ("cameras", "planes", "runtime", "session", "takes", "take_files", "sequences"):
+        importlib.import_module(f"{MODULE}.{name}")
+    connection = importlib.import_module(f"{MODULE}.protocol.connection")
+    connection.write_installation(connection.Installation(python=SERVICE_PYTHON, project=str(PROJECT), version="test"))
+    yield package
+    bpy.ops.preferences.addon_disable(module=MODULE)
+
+
+@pytest.fixture
+def scene(addon: ModuleType) -> bpy.types.Scene:
+    """An empty scene, with Cycles set for exact and quick pixels."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples = 1
+    scene.cycles.use_denoising = False
+    scene.cycles.filter_width = 0.01  # every sample at its pixel's centre
+    scene.render.dither_intensity = 0
+    scene.view_settings.view_transform = "Standard"
+    scene.render.resolution_percentage = 100
+    return scene
