@@ -104,8 +104,9 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
     Raises:
         CheckpointError: a file of it is missing.
     """
-    for name in ("vocab.json", "merges.txt"):
-        require_file(folder / name)
+    if not (folder / "tokenizer.json").is_file():
+        for name in ("vocab.json", "merges.txt"):
+            require_file(folder / name)
     return CLIPTokenizer.from_pretrained(folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,8 +87,9 @@ class CollaborativeVideoPipeline:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
+        # nn.Module's own `to`: diffusers' warns on every change of type, about modules that none of these have.
         self.unet, self.camera_encoder, self.vae, self.text_encoder = (
-            model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+            torch.nn.Module.to(model, device=device, dtype=dtype).eval().requires_grad_(False)
             for model in (unet, camera_encoder, vae, text_encoder)
         )
         self.tokenizer, self.scheduler, self.model_info = tokenizer, scheduler, model_info
@@ -331,7 +333,10 @@ def _read_info(folder: Path) -> ModelInfo:
 
 def _load_component(model_class: type[Any], folder: Path) -> Any:
     """One of our own networks from its config and weights."""
-    model = empty_model(model_class.from_config, {"config": read_config(folder / "config.json")})
+    config = read_config(folder / "config.json")
+    # diffusers writes the arguments of `UNetMotionModel`, too, which follow from ours.
+    arguments = signature(model_class).parameters.keys() & config.keys()
+    model = empty_model(model_class, {name: config[name] for name in arguments})
     path = checkpoints.weights_file(folder, "diffusion_pytorch_model")
     load_part(model, read_tensors(path), lambda name: name, set(model.state_dict()), path)
     return model

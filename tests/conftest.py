@@ -1,11 +1,14 @@
 """Fixtures that several packages' tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-torch.set_num_threads(2)
+# One thread: the tests' models are too small for more, and threads that wait for each other on a busy machine are slow.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

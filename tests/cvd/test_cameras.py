@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from cvd import Cameras
+from cvd.errors import CameraError, RequestError
+
+K = np.array([[60.0, 0, 32], [0, 60.0, 32], [0, 0, 1]])
+STILL = np.tile(np.eye(4), (2, 3, 1, 1))
+
+
+def with_pose(change: np.ndarray) -> np.ndarray:
+    c2w = STILL.copy()
+    c2w[1, 2] = change
+    return c2w
+
+
+def test_intrinsics_broadcast_over_views_and_frames() -> None:
+    cameras = Cameras(STILL, K, 64, 64)
+    assert (cameras.views, cameras.frames) == (2, 3)
+    assert cameras.K.shape == (2, 3, 3, 3)
+
+
+def test_resizing_keeps_what_the_camera_sees() -> None:
+    cameras = Cameras(STILL, K, 64, 64).resized(128, 32)
+    np.testing.assert_allclose(cameras.K[0, 0], [[30, 0, 16], [0, 120, 64], [0, 0, 1]])
+
+
+def test_poses_relative_to_each_views_own_first_frame() -> None:
+    c2w = STILL.copy()
+    c2w[0, :, 0, 3] = [5, 6, 7]
+    c2w[1, :, 2, 3] = [1, 1, 4]
+    relative = Cameras(c2w, K, 64, 64).relative_to_first_frame()
+    np.testing.assert_allclose(relative[0, :, :3, 3], [[0, 0, 0], [1, 0, 0], [2, 0, 0]])
+    np.testing.assert_allclose(relative[1, :, :3, 3], [[0, 0, 0], [0, 0, 0], [0, 0, 3]])
+
+
+@pytest.mark.parametrize(
+    ("c2w", "message"),
+    [
+        (np.eye(4), "shape"),
+        (np.zeros((0, 16, 4, 4)), "at least one"),
+        (with_pose(np.full((4, 4), np.nan)), "view 1 in frame 2 is not finite"),
+        (with_pose(np.diag([2.0, 2, 2, 1])), "view 1 in frame 2 is not rigid"),
+        (with_pose(np.diag([-1.0, 1, 1, 1])), "view 1 in frame 2 is mirrored"),
+        (with_pose(np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [3, 0, 0, 1]])), "last row"),
+    ],
+)
+def test_impossible_poses(c2w: np.ndarray, message: str) -> None:
+    with pytest.raises(CameraError, match=message):
+        Cameras(c2w, K, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("intrinsics", "message"),
+    [
+        (np.eye(4), "K has shape"),
+        (np.full((3, 3), np.inf), "not finite"),
+        (np.diag([0.0, 60, 1]), "focal length"),
+        (K.T, "last row"),
+    ],
+)
+def test_impossible_intrinsics(intrinsics: np.ndarray, message: str) -> None:
+    with pytest.raises(CameraError, match=message):
+        Cameras(STILL, intrinsics, 64, 64)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 64), (64, 0), (64, -8)])
+def test_impossible_sizes(height: int, width: int) -> None:
+    with pytest.raises(RequestError, match="multiple of 8"):
+        Cameras(STILL, K, height, width)

@@ -1,0 +1,110 @@
+"""The official implementation's recorded runs, reproduced number by number from files in its formats."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cvd import Cameras, CollaborativeVideoPipeline
+from cvd.epipolar import fundamental_matrices
+from cvd.pairing import partners_from_permutation
+from cvd.plucker import plucker_maps
+
+DATA = Path(__file__).parents[1] / "data" / "parity"
+RUNS = ("pair_horizontal", "pair_slope", "four_views_recurrent", "six_views_accumulate")
+
+
+class Recording:
+    """One recorded run: its settings (`meta`), its arrays, and its cameras."""
+
+    def __init__(self, name: str) -> None:
+        self.arrays = np.load(DATA / f"{name}.npz")
+        self.meta = json.loads(str(self.arrays["meta"]))
+        self.views = self.meta["views"]
+        self.cameras = Cameras(self.arrays["c2w"], self.arrays["K"], self.meta["height"], self.meta["width"])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[name]
+
+    def ours(self, batch: np.ndarray) -> np.ndarray:
+        """A batch in the official order (views outermost) in ours (guidance branches outermost)."""
+        return batch.reshape(self.views, 2, *batch.shape[1:]).swapaxes(0, 1).reshape(batch.shape)
+
+
+def relative_error(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def recording(request: pytest.FixtureRequest) -> Recording:
+    return Recording(request.param)
+
+
+@pytest.fixture(scope="module")
+def pipe(official_folder: Path) -> CollaborativeVideoPipeline:
+    return CollaborativeVideoPipeline.from_official(official_folder)
+
+
+def test_plucker_map(recording: Recording) -> None:
+    ours = plucker_maps(recording.cameras)[1, 9, :, ::4, ::4]
+    np.testing.assert_allclose(ours, recording["plucker_view1_frame9"], atol=1e-6)
+
+
+def test_fundamental_matrices(recording: Recording) -> None:
+    pairings = recording["pairings"]
+    partner = partners_from_permutation(pairings[0] if len(pairings) else [0, 1])
+    c2w, K = recording.cameras.c2w, recording.cameras.K
+    ours = fundamental_matrices(c2w, K, c2w[partner], K[partner])
+    theirs = recording["fundamental"][::2]
+    sign = np.sign(np.sum(ours * theirs))  # F is a homogeneous quantity: the lines it gives are the same
+    assert relative_error(sign * ours, theirs) < 1e-5  # recorded from float32 inversions
+
+
+def test_text_embeddings(recording: Recording, pipe: CollaborativeVideoPipeline) -> None:
+    text = pipe._encode_text(recording.meta["prompt"], recording.meta["negative_prompt"])
+    assert relative_error(text.numpy(), recording["text"][:2]) < 1e-6
+
+
+def test_camera_features(recording: Recording, pipe: CollaborativeVideoPipeline) -> None:
+    with torch.inference_mode():
+        features = pipe._encode_cameras(recording.cameras)
+    # Recorded over both guidance branches, which have the same features.
+    norms = [np.sqrt(2) * feature.norm().item() for feature in features]
+    np.testing.assert_allclose(norms, recording["pose_feature_norms"], rtol=1e-5)
+
+
+def test_whole_run(recording: Recording, pipe: CollaborativeVideoPipeline) -> None:
+    meta, unet_outputs, latents = recording.meta, [], []
+    hook = pipe.unet.register_forward_hook(lambda module, arguments, output: unet_outputs.append(output[0].numpy()))
+    try:
+        output = pipe(
+            meta["prompt"],
+            recording.cameras,
+            negative_prompt=meta["negative_prompt"],
+            num_inference_steps=meta["steps"],
+            guidance_scale=meta["guidance_scale"],
+            multistep=meta["multistep"],
+            accumulate_step=meta["accumulate_step"],
+            latents=_normal(meta["seed"], recording["latents_final"].shape),
+            pairings=recording["pairings"] if recording.views > 2 else None,
+            renoise=lambda n, shape: _normal(1000 + n, shape),
+            pseudo_slope="horizontal" if meta["slope"] is None else meta["slope"],
+            on_latents=lambda current: latents.append(current.numpy()),
+        )
+    finally:
+        hook.remove()
+
+    assert relative_error(unet_outputs[0], recording.ours(recording["unet_out"])) < 1e-5
+    assert relative_error(latents[0], recording["latents_first_step"]) < 1e-4
+    assert relative_error(output.latents, recording["latents_final"]) < 1e-4
+    for frame in (0, 15):
+        ours = output.videos[:, frame, ::2, ::2].transpose(0, 3, 1, 2)
+        assert relative_error(ours, recording[f"video_frame{frame}"]) < 1e-3
+    calls = len(recording["pairings"]) or meta["steps"]
+    assert len(unet_outputs) == calls
+
+
+def _normal(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.RandomState(seed).standard_normal(shape)
