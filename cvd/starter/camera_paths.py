@@ -28,7 +28,7 @@ def path_to(position: np.ndarray, rotation: np.ndarray, frames: int = 16) -> np.
 
 
 def sample_path(rng: np.random.Generator, frames: int = 16) -> np.ndarray:
-    """Draw one path (frames, 4, 4): mostly the official patterns, otherwise a dolly, pan, truck, drift or static shot."""
+    """Draw one path (frames, 4, 4): mostly the official patterns, else a dolly, pan, truck, drift or static shot."""
     kinds = ("circle", "interpolate", "dolly", "pan", "truck", "drift", "static")
     kind = rng.choice(kinds, p=(0.5, 0.14, 0.09, 0.08, 0.08, 0.06, 0.05))
     angle, distance = rng.uniform(0, 2 * np.pi), 0.6 * np.sqrt(rng.random())

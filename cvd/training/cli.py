@@ -1,0 +1,118 @@
+"""``python -m cvd train``: render the procedural pool, encode it, and train the stages of the starter model."""
+
+import argparse
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from cvd.models.camera_encoder import CameraPoseEncoder
+from cvd.models.unet import CollaborativeUNet
+from cvd.starter.captions import VOCABULARY
+from cvd.training.autoencoder import AutoencoderStage, build_autoencoder
+from cvd.training.image import ImageStage
+from cvd.training.latents import LatentPool, encode_pool
+from cvd.training.loop import Limits, Stage, fit
+from cvd.training.model import (
+    Sizes,
+    build_camera_encoder,
+    build_collaborative_unet,
+    build_image_unet,
+    save_tokenizer,
+    ship,
+)
+from cvd.training.pool import Pool, render_clips, render_stills
+from cvd.training.text import build_text_encoder, build_tokenizer
+from cvd.training.video import VIDEO_STAGES, VideoStage
+
+STAGES = ("render", "autoencoder", "encode", "image", "motion", "camera", "epipolar", "ship")
+DEFAULT_MINUTES = {"autoencoder": 25.0, "image": 35.0, "motion": 12.0, "camera": 15.0, "epipolar": 15.0}
+POOLS = ("stills", "stills_validation", "clips", "clips_validation")
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add the ``train`` subcommand; its ``func`` takes the parsed arguments and returns the exit code."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a stage of the starter model",
+        description="Train the starter model, one stage at a time, in the order listed. A stage that was interrupted "
+        "goes on where it stopped; --minutes counts all sittings together.",
+    )
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--run", type=Path, default=Path("runs/starter"), help="folder of the data and checkpoints")
+    parser.add_argument("--minutes", type=float, help="training time of the stage (default: see docs)")
+    parser.add_argument("--batch-size", type=int, help="images, videos or pairs in a batch")
+    parser.add_argument("--stills", type=int, default=40000, help="stills to render")
+    parser.add_argument("--clips", type=int, default=2500, help="pairs of clips to render")
+    parser.add_argument("--out", type=Path, help="where `ship` writes the model")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads")
+    parser.set_defaults(func=train)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Run one stage; the exit code is 0."""
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(STAGES.index(args.stage))
+    pools = args.run / "pool"
+    if args.stage == "render":
+        render_stills(pools / "stills_validation", 128, seed=3)
+        render_clips(pools / "clips_validation", 8, seed=4)
+        render_stills(pools / "stills", args.stills, seed=1)
+        render_clips(pools / "clips", args.clips, seed=2)
+    elif args.stage == "encode":
+        vae = _frozen(AutoencoderKL, args.run / "vae")
+        for name in POOLS:
+            encode_pool(vae, pools / name)
+    elif args.stage == "ship":
+        ship(args.run, args.out or args.run / "weights")
+    else:
+        minutes = DEFAULT_MINUTES[args.stage] if args.minutes is None else args.minutes
+        fit(_stage(args), args.run / args.stage, Limits(minutes), log=lambda line: print(line, flush=True))
+    return 0
+
+
+def _stage(args: argparse.Namespace) -> Stage:
+    batch = {} if args.batch_size is None else {"batch_size": args.batch_size}
+    pools, sizes = args.run / "pool", Sizes()
+    if args.stage == "autoencoder":
+        vae = build_autoencoder(sizes.autoencoder)
+        return AutoencoderStage(
+            vae, Pool.open(pools / "stills"), Pool.open(pools / "stills_validation"), args.run / "vae", **batch
+        )
+    vae = _frozen(AutoencoderKL, args.run / "vae")
+    if args.stage == "image":
+        tokenizer = build_tokenizer(VOCABULARY)
+        save_tokenizer(tokenizer, args.run / "tokenizer")
+        unet, text_encoder = build_image_unet(sizes), build_text_encoder(tokenizer, sizes.text)
+        return ImageStage(unet, text_encoder, tokenizer, vae, LatentPool.open(pools / "stills"), args.run, **batch)
+    return _video_stage(args, vae, sizes, batch)
+
+
+def _video_stage(args: argparse.Namespace, vae: AutoencoderKL, sizes: Sizes, batch: dict[str, int]) -> VideoStage:
+    """A video stage on top of what the stage before it saved."""
+    camera_encoder = None
+    if args.stage == "motion":
+        unet = build_collaborative_unet(UNet2DConditionModel.from_pretrained(args.run / "image_unet"), sizes.frames)
+    else:
+        unet = CollaborativeUNet.from_pretrained(args.run / "unet")
+        camera_encoder = (
+            build_camera_encoder(sizes)
+            if args.stage == "camera"
+            else CameraPoseEncoder.from_pretrained(args.run / "camera_encoder")
+        )
+    return VIDEO_STAGES[args.stage](
+        unet,
+        camera_encoder,
+        _frozen(CLIPTextModel, args.run / "text_encoder"),
+        CLIPTokenizer.from_pretrained(args.run / "tokenizer"),
+        vae,
+        LatentPool.open(args.run / "pool" / "clips"),
+        LatentPool.open(args.run / "pool" / "clips_validation"),
+        args.run,
+        **batch,
+    )
+
+
+def _frozen(network_class, folder: Path):
+    return network_class.from_pretrained(folder).eval().requires_grad_(False)
