@@ -4,11 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
-# One thread: the tests' models are too small for more, and threads that wait for each other on a busy machine are slow.
+# Before torch is imported. One thread: the tests' models are too small for more, and threads that wait for each other on
+# a busy machine are slow.
 os.environ["OMP_NUM_THREADS"] = "1"
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
