@@ -8,15 +8,18 @@ import sys
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from .commands import generate
+from .commands import generate, videos
 from .errors import CVDError
+from .training import cli as training_cli
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cvd", description="Collaborative Video Diffusion.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    generate.add_parser(subparsers)
+    for command in (generate, videos):
+        command.add_parser(subparsers)
+    training_cli.add_parser(subparsers)
     arguments = parser.parse_args(argv)
     # Their warnings speak to people who load models by hand; what matters here is raised as an error.
     diffusers_logging.set_verbosity_error()

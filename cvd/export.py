@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .errors import RequestError
+
 Frames = NDArray[np.uint8]
 
 FRAMES_PER_SECOND = 8
@@ -34,8 +36,14 @@ def write_frames(folder: str | Path, frames: Frames) -> list[Path]:
 
 
 def read_frames(folder: str | Path) -> Frames:
-    """(F, H, W, 3) from a folder of numbered PNGs, in their order."""
-    return np.stack([iio.imread(path) for path in sorted(Path(folder).glob("[0-9]*.png"))])
+    """(F, H, W, 3) from folder/0001.png and on, as `write_frames` leaves them."""
+    folder = Path(folder)
+    frames: list[Frames] = []
+    while (path := folder / f"{len(frames) + 1:04d}.png").is_file():
+        frames.append(iio.imread(path))
+    if not frames:
+        raise RequestError(f"{folder} holds no frame 0001.png.")
+    return np.stack(frames)
 
 
 def write_mp4(path: str | Path, frames: Frames) -> None:

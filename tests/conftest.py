@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# Before torch is imported. One thread: the tests' models are too small for more, and threads that wait for each other on
-# a busy machine are slow.
+# Before torch is imported. One thread: the models of the tests are too small for more, and threads that wait for each
+# other on a busy machine are slow.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 

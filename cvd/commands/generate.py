@@ -21,6 +21,7 @@ from ..errors import RequestError
 from ..pipeline import CollaborativeVideoPipeline, ModelInfo, Progress
 from ..plots import plot_trajectories
 from ..trajectories import PATTERNS, pattern_cameras
+from .videos import write_videos
 
 
 def add_parser(subparsers: Any) -> None:
@@ -88,8 +89,7 @@ def write_take(folder: Path, videos: export.Frames, cameras: Cameras, take: dict
     folder.mkdir(parents=True, exist_ok=True)
     for view, video in enumerate(videos):
         export.write_frames(folder / f"view_{view:02d}", video)
-        export.write_mp4(folder / f"view_{view:02d}.mp4", video)
-    export.write_mp4(folder / "grid.mp4", export.view_grid(videos))
+    write_videos(folder, videos)
     write_transforms(folder / "transforms.json", cameras)
     plot_trajectories(folder / "trajectories.png", cameras)
     (folder / "take.json").write_text(json.dumps(take, indent=2) + "\n", encoding="utf-8")
