@@ -64,7 +64,7 @@ class CameraPoseEncoder(ModelMixin, ConfigMixin):
         for conv_blocks, attention_blocks in zip(
             self.encoder_down_conv_blocks, self.encoder_down_attention_blocks, strict=True
         ):
-            for conv_block, attention_block in zip(conv_blocks, attention_blocks, strict=True):
+            for conv_block, attention_block in zip(conv_blocks, attention_blocks, strict=True):  # type: ignore[call-overload]
                 hidden = conv_block(hidden)
                 height, width = hidden.shape[-2:]
                 tokens = hidden.unflatten(0, (batch, frames)).permute(0, 3, 4, 1, 2).flatten(0, 2)
