@@ -1,4 +1,4 @@
-"""Stage 1: the autoencoder, trained on stills with absolute, squared and edge errors and a tiny KL term."""
+"""The autoencoder, trained on stills with absolute, squared and edge errors and a tiny KL term."""
 
 from pathlib import Path
 
@@ -40,6 +40,13 @@ def to_images(pixels: torch.Tensor) -> np.ndarray:
     return (pixels.movedim(-3, -1) / 2 + 0.5).clamp(0, 1).numpy()
 
 
+def reconstruction_loss(decoded: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Absolute, squared and edge error of pixels (B, 3, H, W) in [-1, 1]."""
+    error = decoded - pixels
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + SQUARED_WEIGHT * error.square().mean() + EDGE_WEIGHT * edges
+
+
 class AutoencoderStage:
     """Trains every parameter of the autoencoder, then sets its scaling factor so that latents have unit variance."""
 
@@ -57,10 +64,8 @@ class AutoencoderStage:
         index = np.sort(self.rng.choice(len(self.stills), self.batch_size, replace=False))
         pixels = to_tensor(self.stills.frames[index]).contiguous(memory_format=torch.channels_last)
         posterior = self.vae.encode(pixels).latent_dist
-        error = self.vae.decode(posterior.sample()).sample - pixels
-        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-        pixel_error = error.abs().mean() + SQUARED_WEIGHT * error.square().mean()
-        return pixel_error + EDGE_WEIGHT * edges + KL_WEIGHT * posterior.kl().mean()
+        decoded = self.vae.decode(posterior.sample()).sample
+        return reconstruction_loss(decoded, pixels) + KL_WEIGHT * posterior.kl().mean()
 
     @torch.no_grad()
     def validate(self, picture: Path) -> str:
@@ -75,4 +80,30 @@ class AutoencoderStage:
     def save(self) -> None:
         latents = self.vae.encode(to_tensor(self.validation.frames)).latent_dist.mode()
         self.vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 6))
+        self.vae.save_pretrained(self.output)
+
+
+class DecoderStage(AutoencoderStage):
+    """Goes on with the decoder alone: the latents, and so everything trained on them, stay valid.
+
+    Args:
+        latents: those of the stills, in the same order, scaled by the autoencoder's ``scaling_factor``.
+    """
+
+    name = "decoder"
+
+    def __init__(self, *args, latents: np.ndarray, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.latents = latents
+        self.vae.requires_grad_(False)
+        self.parameters = {
+            name: p for name, p in self.vae.named_parameters() if name.startswith(("decoder.", "post_quant_conv."))
+        }
+
+    def loss(self) -> torch.Tensor:
+        index = np.sort(self.rng.choice(len(self.latents), self.batch_size, replace=False))
+        latents = torch.from_numpy(self.latents[index]).float() / self.vae.config.scaling_factor
+        return reconstruction_loss(self.vae.decode(latents).sample, to_tensor(self.stills.frames[index]))
+
+    def save(self) -> None:
         self.vae.save_pretrained(self.output)

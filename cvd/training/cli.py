@@ -10,7 +10,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from cvd.models.camera_encoder import CameraPoseEncoder
 from cvd.models.unet import CollaborativeUNet
 from cvd.starter.captions import VOCABULARY
-from cvd.training.autoencoder import AutoencoderStage, build_autoencoder
+from cvd.training.autoencoder import AutoencoderStage, DecoderStage, build_autoencoder
 from cvd.training.image import ImageStage
 from cvd.training.latents import LatentPool, encode_pool
 from cvd.training.loop import Limits, Stage, fit
@@ -26,8 +26,15 @@ from cvd.training.pool import Pool, render_clips, render_stills
 from cvd.training.text import build_text_encoder, build_tokenizer
 from cvd.training.video import VIDEO_STAGES, VideoStage
 
-STAGES = ("render", "autoencoder", "encode", "image", "motion", "camera", "epipolar", "ship")
-DEFAULT_MINUTES = {"autoencoder": 25.0, "image": 35.0, "motion": 12.0, "camera": 15.0, "epipolar": 15.0}
+STAGES = ("render", "autoencoder", "encode", "decoder", "image", "motion", "camera", "epipolar", "ship")
+DEFAULT_MINUTES = {
+    "autoencoder": 25.0,
+    "decoder": 15.0,
+    "image": 35.0,
+    "motion": 12.0,
+    "camera": 15.0,
+    "epipolar": 15.0,
+}
 POOLS = ("stills", "stills_validation", "clips", "clips_validation")
 
 
@@ -75,12 +82,13 @@ def train(args: argparse.Namespace) -> int:
 def _stage(args: argparse.Namespace) -> Stage:
     batch = {} if args.batch_size is None else {"batch_size": args.batch_size}
     pools, sizes = args.run / "pool", Sizes()
+    stills = Pool.open(pools / "stills"), Pool.open(pools / "stills_validation")
     if args.stage == "autoencoder":
-        vae = build_autoencoder(sizes.autoencoder)
-        return AutoencoderStage(
-            vae, Pool.open(pools / "stills"), Pool.open(pools / "stills_validation"), args.run / "vae", **batch
-        )
+        return AutoencoderStage(build_autoencoder(sizes.autoencoder), *stills, args.run / "vae", **batch)
     vae = _frozen(AutoencoderKL, args.run / "vae")
+    if args.stage == "decoder":
+        latents = LatentPool.open(pools / "stills").latents
+        return DecoderStage(vae, *stills, args.run / "vae", latents=latents, **batch)
     if args.stage == "image":
         tokenizer = build_tokenizer(VOCABULARY)
         save_tokenizer(tokenizer, args.run / "tokenizer")
@@ -91,16 +99,12 @@ def _stage(args: argparse.Namespace) -> Stage:
 
 def _video_stage(args: argparse.Namespace, vae: AutoencoderKL, sizes: Sizes, batch: dict[str, int]) -> VideoStage:
     """A video stage on top of what the stage before it saved."""
-    camera_encoder = None
     if args.stage == "motion":
         unet = build_collaborative_unet(UNet2DConditionModel.from_pretrained(args.run / "image_unet"), sizes.frames)
+        camera_encoder = build_camera_encoder(sizes)
     else:
         unet = CollaborativeUNet.from_pretrained(args.run / "unet")
-        camera_encoder = (
-            build_camera_encoder(sizes)
-            if args.stage == "camera"
-            else CameraPoseEncoder.from_pretrained(args.run / "camera_encoder")
-        )
+        camera_encoder = CameraPoseEncoder.from_pretrained(args.run / "camera_encoder")
     return VIDEO_STAGES[args.stage](
         unet,
         camera_encoder,

@@ -37,7 +37,7 @@ class ImageStage:
         vae: AutoencoderKL,
         stills: LatentPool,
         output: Path,
-        batch_size: int = 48,
+        batch_size: int = 32,
         seed: int = 0,
     ) -> None:
         self.unet, self.text_encoder, self.tokenizer, self.vae = unet, text_encoder, tokenizer, vae

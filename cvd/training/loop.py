@@ -38,7 +38,7 @@ class Limits:
     validate_minutes: float = 5.0
     checkpoint_minutes: float = 2.0
     steps: int | None = None
-    ema_decay: float = 0.998
+    ema_decay: float = 0.999
 
 
 class Ema:

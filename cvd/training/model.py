@@ -14,6 +14,7 @@ from cvd.pipeline import CollaborativeVideoPipeline, ModelInfo
 from cvd.sampling import official_scheduler
 from cvd.training.autoencoder import LATENT_CHANNELS
 
+HEADS = 4  # at these widths more heads cost time and bring nothing
 STARTER_INFO = ModelInfo(
     name="starter", native_size=64, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=5.0
 )
@@ -42,13 +43,13 @@ def build_image_unet(sizes: Sizes) -> UNet2DConditionModel:
         up_block_types=("UpBlock2D",) * plain + ("CrossAttnUpBlock2D",) * crossed,
         layers_per_block=1,
         cross_attention_dim=sizes.text,
-        attention_head_dim=8,  # diffusers' name for the number of heads
+        attention_head_dim=HEADS,  # diffusers' name for the number of heads
     )
 
 
 def build_collaborative_unet(image_unet: UNet2DConditionModel, frames: int) -> CollaborativeUNet:
     """The image U-Net with new motion and epipolar modules, which change nothing until they are trained."""
-    unet = CollaborativeUNet.from_unet2d(image_unet, motion_max_seq_length=frames)
+    unet = CollaborativeUNet.from_unet2d(image_unet, motion_num_attention_heads=HEADS, motion_max_seq_length=frames)
     for _, module in unet.collaborative_modules():
         nn.init.zeros_(module.motion.proj_out.weight)
         nn.init.zeros_(module.motion.proj_out.bias)
@@ -57,7 +58,9 @@ def build_collaborative_unet(image_unet: UNet2DConditionModel, frames: int) -> C
 
 def build_camera_encoder(sizes: Sizes) -> CameraPoseEncoder:
     """An untrained camera encoder for the U-Net's widths."""
-    return CameraPoseEncoder(channels=sizes.unet, layers_per_level=1, max_frames=sizes.frames)
+    return CameraPoseEncoder(
+        channels=sizes.unet, layers_per_level=1, num_attention_heads=HEADS, max_frames=sizes.frames
+    )
 
 
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:

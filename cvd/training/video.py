@@ -31,7 +31,7 @@ class VideoStage:
 
     Args:
         unet: with the earlier stages' weights.
-        camera_encoder: None before the camera stage.
+        camera_encoder: untrained before the camera stage.
         clips, validation: pairs of clips (N, 2, F, ...).
         output: the run folder's ``unet`` and ``camera_encoder`` are written there.
         batch_size: scenes in a batch.
@@ -43,7 +43,7 @@ class VideoStage:
     def __init__(
         self,
         unet: CollaborativeUNet,
-        camera_encoder: CameraPoseEncoder | None,
+        camera_encoder: CameraPoseEncoder,
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         vae: AutoencoderKL,
@@ -58,8 +58,7 @@ class VideoStage:
         self.output, self.batch_size, self.learning_rate = output, batch_size, 1e-3
         self.diffusion = Diffusion(seed)
         for network in (unet, camera_encoder, text_encoder):
-            if network is not None:
-                network.requires_grad_(False)
+            network.requires_grad_(False)
         self.parameters = self.own_parameters()
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
@@ -101,8 +100,7 @@ class VideoStage:
 
     def save(self) -> None:
         self.unet.save_pretrained(self.output / "unet")
-        if self.camera_encoder is not None:
-            self.camera_encoder.save_pretrained(self.output / "camera_encoder")
+        self.camera_encoder.save_pretrained(self.output / "camera_encoder")
 
     def _views(self, pool: LatentPool, scenes: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
         """Latents (N, 4, F, h, w) and cameras (N, F, 4, 4) of N = scenes x views clips, a scene's views together."""
