@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from .base_model import SINGLE_FILE_SUFFIXES, BaseModel, Component, read_folder, read_single_file
+from .errors import CheckpointError
+from .lora import merge_lora
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
-from .weight_files import empty_model, load_part, read_config, read_section, read_tensors, require_file
+from .weight_files import empty_model, load_part, read_section, read_tensors, require_file
 
+BASE_FOLDER = "StableDiffusion"
+ADAPTED_UNET = "unet_webvidlora_v3"
+ADAPTER_FILE = "v3_sd15_adapter.ckpt"
 MOTION_FILE = "animatediff_mm.ckpt"
 CAMERA_FILE = "CameraCtrl.ckpt"
 EPIPOLAR_FILE = "CVD.ckpt"
@@ -28,36 +34,72 @@ TRANSFORMER_NAMES = {
 """The official names inside a transformer block, and ours (diffusers'); the first that fits holds."""
 
 
-def load_collaborative_unet(folder: Path, unet_subfolder: str) -> CollaborativeUNet:
-    """The U-Net from a folder of official files: image U-Net, AnimateDiff, CameraCtrl's merge layers, CVD.
+def read_base_model(
+    folder: Path,
+    unet_subfolder: str = ADAPTED_UNET,
+    base_model: str | Path | None = None,
+    adapter: bool = True,
+    lora: Sequence[tuple[str | Path, float]] = (),
+) -> BaseModel:
+    """The image model that the official modules go into, with the AnimateDiff adapter and LoRAs merged.
 
     Args:
-        folder: holds StableDiffusion/<unet_subfolder>, animatediff_mm.ckpt, CameraCtrl.ckpt and CVD.ckpt.
+        folder: the official files.
+        unet_subfolder: the image U-Net in `folder`/StableDiffusion, taken as it is. The default is the one into which
+            a tool of the official release merges the adapter; where that folder is missing, it is merged here.
+        base_model: another diffusers folder, or a single .safetensors or .ckpt file, in its place.
+        adapter: whether the AnimateDiff v3 adapter is merged into a base model, or into the default U-Net.
+        lora: files and the weight of each, merged in their order.
+
+    Raises:
+        CheckpointError: a file is missing, unreadable, or does not fit.
+    """
+    official = folder / BASE_FOLDER
+    merged_already = (official / unet_subfolder / "config.json").is_file()
+    if base_model is None:
+        if unet_subfolder == ADAPTED_UNET and not (adapter and merged_already):
+            base, merge = read_folder(official), adapter
+        else:
+            base, merge = read_folder(official, unet_subfolder), False
+    else:
+        base_model, merge = Path(base_model), adapter
+        if base_model.suffix in SINGLE_FILE_SUFFIXES:
+            base = read_single_file(base_model, like=read_folder(official))
+        elif base_model.is_dir():
+            base = read_folder(base_model)
+        else:
+            raise CheckpointError(
+                f"The base model {base_model} is neither a folder nor a .safetensors or .ckpt file.",
+                "Give a folder in diffusers' layout, or a single file.",
+            )
+    adapters = [(folder / ADAPTER_FILE, 1.0)] if merge else []
+    for path, weight in [*adapters, *lora]:
+        merge_lora(Path(path), weight, base.unet.tensors, base.text_encoder.tensors)
+    return base
+
+
+def load_collaborative_unet(folder: Path, image_unet: Component) -> CollaborativeUNet:
+    """The U-Net: an image U-Net with AnimateDiff's motion modules, CameraCtrl's merge layers and CVD's modules.
+
+    Args:
+        folder: holds animatediff_mm.ckpt, CameraCtrl.ckpt and CVD.ckpt.
 
     Raises:
         CheckpointError: a file is missing, truncated, or holds other tensors than the network.
     """
-    unet_folder = folder / "StableDiffusion" / unet_subfolder
-    files = {
-        "unet": weights_file(unet_folder, "diffusion_pytorch_model"),
-        "motion": folder / MOTION_FILE,
-        "camera": folder / CAMERA_FILE,
-        "epipolar": folder / EPIPOLAR_FILE,
-    }
-    config = read_config(unet_folder / "config.json")
-    for path in files.values():
+    motion, camera, epipolar = (folder / name for name in (MOTION_FILE, CAMERA_FILE, EPIPOLAR_FILE))
+    for path in (motion, camera, epipolar):
         require_file(path)
-    model = empty_model(CollaborativeUNet, CollaborativeUNet.config_from_unet2d(config))
+    model = empty_model(CollaborativeUNet, CollaborativeUNet.config_from_unet2d(image_unet.config))
     slots = {name: _unet_part(name) for name in model.state_dict()}
-    read = {
-        "unet": (read_tensors(files["unet"]), lambda name: name),
-        "motion": (read_tensors(files["motion"]), motion_name),
-        "camera": (read_section(files["camera"], "attention_processor_state_dict"), motion_name),
-        "epipolar": (read_section(files["epipolar"], "unet_trainable_dict"), epipolar_name),
+    parts = {
+        "image": (image_unet.tensors, lambda name: name, image_unet.file),
+        "motion": (read_tensors(motion), motion_name, motion),
+        "camera": (read_section(camera, "attention_processor_state_dict"), motion_name, camera),
+        "epipolar": (read_section(epipolar, "unet_trainable_dict"), epipolar_name, epipolar),
     }
-    for part, (tensors, rename) in read.items():
-        expected = {name for name, owner in slots.items() if owner == part}
-        load_part(model, tensors, rename, expected, files[part])
+    for part, (tensors, rename, file) in parts.items():
+        load_part(model, tensors, rename, {name for name, owner in slots.items() if owner == part}, file)
     return model
 
 
@@ -70,69 +112,35 @@ def load_camera_encoder(folder: Path, channels: tuple[int, ...]) -> CameraPoseEn
     path = folder / CAMERA_FILE
     model = empty_model(CameraPoseEncoder, {"channels": channels})
     tensors = read_section(path, "pose_encoder_state_dict")
-    load_part(model, tensors, transformer_name, set(model.state_dict()), path)
+    load_part(model, tensors, pose_encoder_name, set(model.state_dict()), path)
     return model
 
 
-def load_autoencoder(folder: Path) -> AutoencoderKL:
-    """A diffusers folder's autoencoder.
-
-    Raises:
-        CheckpointError: as `load_collaborative_unet`.
-    """
-    path = weights_file(folder, "diffusion_pytorch_model")
-    model = empty_model(AutoencoderKL.from_config, {"config": read_config(folder / "config.json")})
-    load_part(model, read_tensors(path), autoencoder_name, set(model.state_dict()), path)
+def load_autoencoder(component: Component) -> AutoencoderKL:
+    """Stable Diffusion's autoencoder. Raises CheckpointError as `load_collaborative_unet`."""
+    model = empty_model(AutoencoderKL.from_config, {"config": component.config})
+    load_part(model, component.tensors, lambda name: name, set(model.state_dict()), component.file)
     return model
 
 
-def load_text_encoder(folder: Path) -> CLIPTextModel:
-    """A transformers folder's CLIP text encoder.
-
-    Raises:
-        CheckpointError: as `load_collaborative_unet`.
-    """
-    path = weights_file(folder, "model", "pytorch_model")
-    model = empty_model(CLIPTextModel, {"config": CLIPTextConfig(**read_config(folder / "config.json"))})
-    load_part(model, read_tensors(path), text_encoder_name, set(model.state_dict()), path)
+def load_text_encoder(component: Component) -> CLIPTextModel:
+    """CLIP's text encoder. Raises CheckpointError as `load_collaborative_unet`."""
+    model = empty_model(CLIPTextModel, {"config": CLIPTextConfig(**component.config)})
+    load_part(model, component.tensors, lambda name: name, set(model.state_dict()), component.file)
     return model
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    """A transformers folder's CLIP tokenizer.
-
-    Raises:
-        CheckpointError: a file of it is missing.
-    """
+    """A folder's CLIP tokenizer. Raises CheckpointError when a file of it is missing."""
     if not (folder / "tokenizer.json").is_file():
         for name in ("vocab.json", "merges.txt"):
             require_file(folder / name)
     return CLIPTokenizer.from_pretrained(folder)
 
 
-def weights_file(folder: Path, *stems: str) -> Path:
-    """The weights of a component's folder: the first of `stems` that is there as .safetensors, else as .bin."""
-    names = [f"{stem}.{suffix}" for suffix in ("safetensors", "bin") for stem in stems]
-    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
-
-
-def autoencoder_name(name: str) -> str:
-    """diffusers' present name for an autoencoder's tensor (files of before 2023 call the attention's layers else)."""
-    new = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-    return re.sub(r"(attentions\.\d+)\.(query|key|value|proj_attn)\.", lambda m: f"{m[1]}.{new[m[2]]}.", name)
-
-
-def text_encoder_name(name: str) -> str | None:
-    """transformers' present name for a text encoder's tensor; the table of position indices is computed: None."""
-    return None if name.endswith("position_ids") else name.removeprefix("text_model.")
-
-
-def transformer_name(name: str) -> str:
-    """Our name for an official tensor, where they differ inside transformer blocks only."""
-    for theirs, ours in TRANSFORMER_NAMES.items():
-        if theirs in name:
-            return name.replace(theirs, ours)
-    return name
+def pose_encoder_name(name: str) -> str:
+    """Our name for a tensor of the pose encoder."""
+    return _transformer_name(name)
 
 
 def motion_name(name: str) -> str | None:
@@ -142,13 +150,20 @@ def motion_name(name: str) -> str | None:
     """
     if name.endswith(".attention_blocks.1.pos_encoder.pe"):
         return None
-    return transformer_name(name.removeprefix("module.").replace(".temporal_transformer.", ".motion."))
+    return _transformer_name(name.replace(".temporal_transformer.", ".motion."))
 
 
 def epipolar_name(name: str) -> str:
     """Our name for a tensor of CVD's epipolar modules."""
     name = name.replace(".epi_modules.", ".motion_modules.").replace(".epi_transformer.", ".epipolar_module.")
-    return transformer_name(name.removeprefix("module."))
+    return _transformer_name(name)
+
+
+def _transformer_name(name: str) -> str:
+    for theirs, ours in TRANSFORMER_NAMES.items():
+        if theirs in name:
+            return name.replace(theirs, ours)
+    return name
 
 
 def _unet_part(name: str) -> str:
@@ -157,4 +172,4 @@ def _unet_part(name: str) -> str:
         return "epipolar"
     if "qkv_merge" in name:
         return "camera"
-    return "motion" if ".motion_modules." in name else "unet"
+    return "motion" if ".motion_modules." in name else "image"

@@ -15,6 +15,7 @@ from diffusers import AutoencoderKL, DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from . import checkpoints
+from .base_model import read_component
 from .cameras import Cameras
 from .epipolar import EpipolarBias, EpipolarContext, Slope
 from .errors import CheckpointError, RequestError
@@ -23,7 +24,7 @@ from .models.unet import CollaborativeUNet
 from .pairing import default_schedule, partners_from_permutation
 from .plucker import plucker_maps
 from .sampling import denoise, official_scheduler, unet_calls
-from .weight_files import empty_model, load_part, read_config, read_tensors
+from .weight_files import empty_model, load_part, read_config
 
 STARTER = Path(__file__).parent / "starter" / "weights"
 DECODE_BATCH = 8
@@ -99,7 +100,10 @@ class CollaborativeVideoPipeline:
     def from_official(
         cls,
         folder: str | Path,
-        unet_subfolder: str = "unet_webvidlora_v3",
+        unet_subfolder: str = checkpoints.ADAPTED_UNET,
+        base_model: str | Path | None = None,
+        lora: Sequence[tuple[str | Path, float]] | None = None,
+        adapter: bool = True,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> CollaborativeVideoPipeline:
@@ -107,21 +111,21 @@ class CollaborativeVideoPipeline:
 
         Args:
             folder: holds StableDiffusion/{<unet_subfolder>,vae,text_encoder,tokenizer}, animatediff_mm.ckpt,
-                CameraCtrl.ckpt and CVD.ckpt.
-            unet_subfolder: the image U-Net; the official default has the AnimateDiff v3 adapter merged in.
+                CameraCtrl.ckpt and CVD.ckpt; and v3_sd15_adapter.ckpt, if the adapter is to be merged here.
+            unet_subfolder, base_model, adapter, lora: the image model, see `cvd.checkpoints.read_base_model`.
 
         Raises:
             CheckpointError: a file is missing, truncated, or holds other tensors than the network; it names both.
         """
         folder = Path(folder)
-        base = folder / "StableDiffusion"
-        unet = checkpoints.load_collaborative_unet(folder, unet_subfolder)
+        base = checkpoints.read_base_model(folder, unet_subfolder, base_model, adapter, lora or ())
+        unet = checkpoints.load_collaborative_unet(folder, base.unet)
         return cls(
             unet=unet,
             camera_encoder=checkpoints.load_camera_encoder(folder, tuple(unet.config.block_out_channels)),
-            vae=checkpoints.load_autoencoder(base / "vae"),
-            text_encoder=checkpoints.load_text_encoder(base / "text_encoder"),
-            tokenizer=checkpoints.load_tokenizer(base / "tokenizer"),
+            vae=checkpoints.load_autoencoder(base.vae),
+            text_encoder=checkpoints.load_text_encoder(base.text_encoder),
+            tokenizer=checkpoints.load_tokenizer(base.tokenizer),
             scheduler=official_scheduler(),
             model_info=OFFICIAL_INFO,
             dtype=dtype,
@@ -142,8 +146,8 @@ class CollaborativeVideoPipeline:
         return cls(
             unet=_load_component(CollaborativeUNet, folder / "unet"),
             camera_encoder=_load_component(CameraPoseEncoder, folder / "camera_encoder"),
-            vae=checkpoints.load_autoencoder(folder / "vae"),
-            text_encoder=checkpoints.load_text_encoder(folder / "text_encoder"),
+            vae=checkpoints.load_autoencoder(read_component(folder / "vae", "diffusion_pytorch_model")),
+            text_encoder=checkpoints.load_text_encoder(read_component(folder / "text_encoder", "model")),
             tokenizer=checkpoints.load_tokenizer(folder / "tokenizer"),
             scheduler=DDIMScheduler.from_config(read_config(folder / "scheduler" / "scheduler_config.json")),
             model_info=info,
@@ -333,10 +337,9 @@ def _read_info(folder: Path) -> ModelInfo:
 
 def _load_component(model_class: type[Any], folder: Path) -> Any:
     """One of our own networks from its config and weights."""
-    config = read_config(folder / "config.json")
+    component = read_component(folder, "diffusion_pytorch_model")
     # diffusers writes the arguments of `UNetMotionModel`, too, which follow from ours.
-    arguments = signature(model_class).parameters.keys() & config.keys()
-    model = empty_model(model_class, {name: config[name] for name in arguments})
-    path = checkpoints.weights_file(folder, "diffusion_pytorch_model")
-    load_part(model, read_tensors(path), lambda name: name, set(model.state_dict()), path)
+    arguments = signature(model_class).parameters.keys() & component.config.keys()
+    model = empty_model(model_class, {name: component.config[name] for name in arguments})
+    load_part(model, component.tensors, lambda name: name, set(model.state_dict()), component.file)
     return model

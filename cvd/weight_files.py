@@ -83,27 +83,33 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> StateDict:
-    """A flat state dict from .safetensors or from a torch checkpoint, which is never unpickled beyond plain tensors.
+    """The tensors of a .safetensors file or a torch checkpoint, which is never unpickled beyond plain tensors.
+
+    What training wraps around them is taken off: a {"state_dict": ...}, and a "module." before every name.
 
     Raises:
         CheckpointError: missing, truncated, or not a checkpoint.
     """
     content = _read(path)
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} does not hold a flat dictionary of tensors.", "Is it the right file?")
-    return content
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    return _checked(content, f"{path} does not hold a dictionary of tensors.")
 
 
 def read_section(path: Path, section: str) -> StateDict:
-    """One state dict out of a torch checkpoint that holds several.
+    """One state dict out of a torch checkpoint that holds several, without "module." before its names.
 
     Raises:
         CheckpointError: as `read_tensors`, or the section is not there.
     """
     content = _read(path)
-    if not isinstance(content, dict) or not isinstance(content.get(section), dict):
-        raise CheckpointError(f'{path} has no section "{section}".', "Is it the right file?")
-    return content[section]
+    return _checked(content.get(section) if isinstance(content, dict) else None, f'{path} has no section "{section}".')
+
+
+def _checked(content: Any, complaint: str) -> StateDict:
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise CheckpointError(complaint, "Is it the right file?")
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def _read(path: Path) -> Any:
