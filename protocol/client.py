@@ -60,6 +60,7 @@ class Client:
         self._socket.curve_secretkey = connection.client_secret_key.encode()
         self._socket.maxmsgsize = MAX_BUFFER_BYTES
         self._socket.reconnect_ivl = -1  # a new connection is a new client to the service: never behind the user's back
+        self._socket.linger = 0  # from the start, or what a refused handshake leaves unsent blocks `close` for ever
         self._monitor = self._socket.get_monitor_socket(_REFUSED | _GONE)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
