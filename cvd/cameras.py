@@ -66,9 +66,39 @@ class Cameras:
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return Cameras(self.c2w, scale @ self.K, height, width)
 
+    def resampled(self, frames: int) -> Cameras:
+        """The same trajectories at `frames` evenly spread frames, each the nearest of the given ones.
+
+        Raises:
+            RequestError: no frame asked for.
+        """
+        picked = frame_indices(self.frames, frames)
+        return Cameras(self.c2w[:, picked], self.K[:, picked], self.height, self.width)
+
+    def largest_motion(self) -> float:
+        """The largest distance of a camera from where its view starts, in scene units."""
+        return float(np.linalg.norm(self.c2w[..., :3, 3] - self.c2w[:, :1, :3, 3], axis=-1).max())
+
+    def scaled(self, factor: float) -> Cameras:
+        """The same trajectories in other units: distances times `factor`."""
+        c2w = self.c2w.copy()
+        c2w[..., :3, 3] *= factor
+        return Cameras(c2w, self.K, self.height, self.width)
+
     def relative_to_first_frame(self) -> Array:
         """(V, F, 4, 4): every view's poses in the coordinates of its own first frame, as CameraCtrl is trained."""
         return np.linalg.inv(self.c2w[:, :1]) @ self.c2w
+
+
+def frame_indices(available: int, frames: int) -> NDArray[np.intp]:
+    """(frames,) evenly spread indices into `available` frames, both ends included.
+
+    Raises:
+        RequestError: no frame asked for.
+    """
+    if frames < 1:
+        raise RequestError(f"{frames} frames make no video.", "Use at least 1.")
+    return np.linspace(0, available - 1, frames).round().astype(np.intp)
 
 
 def _check_size(height: int, width: int) -> None:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 from .. import export
-from ..camera_files import cameras_from_realestate, read_transforms, resample, write_transforms
+from ..camera_files import cameras_from_realestate, read_transforms, write_transforms
 from ..cameras import Cameras
 from ..errors import RequestError
 from ..pipeline import CollaborativeVideoPipeline, ModelInfo, Progress
@@ -101,8 +101,7 @@ def _cameras(arguments: argparse.Namespace, info: ModelInfo) -> Cameras:
         return pattern_cameras(arguments.pattern, arguments.views or 2, height, width, arguments.frames)
     if arguments.cameras:
         return cameras_from_realestate(arguments.cameras, height, width, arguments.frames)
-    cameras = resample(read_transforms(arguments.transforms), arguments.frames)
-    return cameras.resized(height, width)
+    return read_transforms(arguments.transforms).resampled(arguments.frames).resized(height, width)
 
 
 def _size(text: str | None, info: ModelInfo) -> tuple[int, int]:

@@ -25,6 +25,24 @@ def test_resizing_keeps_what_the_camera_sees() -> None:
     np.testing.assert_allclose(cameras.K[0, 0], [[30, 0, 16], [0, 120, 64], [0, 0, 1]])
 
 
+def moving() -> Cameras:
+    c2w = np.tile(np.eye(4), (2, 16, 1, 1))
+    c2w[0, :, 0, 3] = np.linspace(3, 4, 16)
+    return Cameras(c2w, K, 64, 64)
+
+
+def test_resampling_keeps_both_ends() -> None:
+    cameras = moving().resampled(6)
+    np.testing.assert_allclose(cameras.c2w[0, :, 0, 3] - 3, np.array([0, 3, 6, 9, 12, 15]) / 15)
+    with pytest.raises(RequestError, match="0 frames"):
+        moving().resampled(0)
+
+
+def test_scale_of_the_motion() -> None:
+    assert moving().largest_motion() == pytest.approx(1)
+    assert moving().scaled(0.25).largest_motion() == pytest.approx(0.25)
+
+
 def test_poses_relative_to_each_views_own_first_frame() -> None:
     c2w = STILL.copy()
     c2w[0, :, 0, 3] = [5, 6, 7]

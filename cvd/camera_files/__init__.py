@@ -1,0 +1,15 @@
+"""Camera trajectories as files, in the formats of the field, and what is done to them on the way in."""
+
+from .colmap import read_colmap, write_colmap
+from .realestate import cameras_from_realestate, read_realestate, write_realestate
+from .transforms import read_transforms, write_transforms
+
+__all__ = [
+    "cameras_from_realestate",
+    "read_colmap",
+    "read_realestate",
+    "read_transforms",
+    "write_colmap",
+    "write_realestate",
+    "write_transforms",
+]
