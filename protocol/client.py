@@ -35,6 +35,9 @@ from .messages import Failed, Hello, Message, Ping, Pong, ServiceMessage, Welcom
 from .wire import MAX_BUFFER_BYTES, Bytes, decode, encode
 
 HELLO_TIMEOUT = 10.0
+# To the service a new connection is a new client, so there must be none behind the user's back. ZeroMQ's own "never"
+# would throw away what has arrived and was not read yet; this is as many milliseconds as fit.
+NEVER = 2**31 - 1
 
 Received = tuple[ServiceMessage, list[Bytes]]
 
@@ -59,8 +62,8 @@ class Client:
         self._socket.curve_publickey = connection.client_public_key.encode()
         self._socket.curve_secretkey = connection.client_secret_key.encode()
         self._socket.maxmsgsize = MAX_BUFFER_BYTES
-        self._socket.reconnect_ivl = -1  # a new connection is a new client to the service: never behind the user's back
-        self._socket.linger = 0  # from the start, or what a refused handshake leaves unsent blocks `close` for ever
+        self._socket.reconnect_ivl = NEVER
+        self._socket.linger = 0
         self._monitor = self._socket.get_monitor_socket(_REFUSED | _GONE)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)

@@ -1,5 +1,6 @@
 """The client against peers that are not the service, or not as it should be. The service itself: tests/backend."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -80,9 +81,11 @@ def test_silence_after_the_greeting_is_an_unreachable_service(peer: Peer) -> Non
 
 
 def test_nothing_at_the_address_is_known_at_once(peer: Peer) -> None:
-    peer.socket.close(linger=0)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nowhere = msgspec.structs.replace(peer.connection, endpoint=f"tcp://127.0.0.1:{unused.getsockname()[1]}")
     started = time.monotonic()
-    with Client(peer.connection, "test") as client, pytest.raises(ServiceUnreachableError):
+    with Client(nowhere, "test") as client, pytest.raises(ServiceUnreachableError):
         client.wait_welcome()
     assert time.monotonic() - started < 2
 
