@@ -182,7 +182,8 @@ class ServiceLink(threading.Thread):
     def _handle(self, message: ServiceMessage, buffers: Sequence[bytes]) -> None:
         """Turn one message of the service into files and events. Messages of other jobs are not ours to judge."""
         if isinstance(message, Welcome):
-            self._welcome = BackendReady(message.device, tuple(_model(info) for info in message.models))
+            models = tuple(_model(info) for info in message.models)
+            self._welcome = BackendReady(message.device, models, Path(self._client.connection.log_path))
             self.events.put(self._welcome)
             return
         if not self._concerns_job(message):
@@ -246,14 +247,14 @@ class ServiceLink(threading.Thread):
         return dataclasses.replace(_problem(error), details=details)
 
     def _shut_down(self) -> None:
-        """Ask the service to end, see to it that it does, and close the socket."""
+        """End the service: asked, if it still listens, and by a signal if it does not end then."""
         if self._client:
-            with contextlib.suppress(ProtocolError):  # it is gone already: nothing left to ask
-                self._client.send(Shutdown())
-            self._client.close(linger=1.0)
+            if self._stopping:
+                with contextlib.suppress(ProtocolError):  # it is gone already: nothing left to ask
+                    self._client.request(Shutdown(), timeout=STOP_TIMEOUT)
+                    self._process.wait(STOP_TIMEOUT)
+            self._client.close()
         if self._process:
-            if self._client:
-                self._process.wait(STOP_TIMEOUT)
             self._process.stop()
 
 

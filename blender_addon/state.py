@@ -48,10 +48,11 @@ class BackendStarting:
 
 @dataclass(frozen=True)
 class BackendReady:
-    """The service has answered."""
+    """The service has answered. From now on `log_path` is where it writes what it does."""
 
     device: str
     models: tuple[Model, ...]
+    log_path: Path
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,9 @@ class State:
         match event:
             case BackendStarting(log_path):
                 self.backend, self.log_path = BackendState.STARTING, log_path
-            case BackendReady(device, models):
+            case BackendReady(device, models, log_path):
                 self.backend, self.device, self.models = BackendState.READY, device, models
+                self.log_path = log_path
             case BackendStopped(problem):
                 self._backend_stopped(problem)
             case JobQueued(_, position):

@@ -53,9 +53,9 @@ def _draw_backend(layout: bpy.types.UILayout, state: State) -> None:
     device = f" on {state.device}" if state.device else ""
     row.label(text=f"Backend: {state.backend.value}{device}", icon=_BACKEND_ICONS[state.backend])
     if state.backend in (BackendState.STOPPED, BackendState.FAILED):
-        row.operator("collaborative_cameras.start_backend", text="Start", icon="PLAY")
+        row.operator("collaborative_cameras.start_backend", text="", icon="PLAY")
     else:
-        row.operator("collaborative_cameras.stop_backend", text="Stop", icon="PAUSE")
+        row.operator("collaborative_cameras.stop_backend", text="", icon="SNAP_FACE")
 
 
 def _draw_cameras(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
@@ -129,14 +129,15 @@ def _draw_problem(layout: bpy.types.UILayout, problem: Problem, context: bpy.typ
         log = box.column(align=True)
         log.scale_y = 0.7
         _draw_text(log, problem.details, context, "NONE")
-    row = box.row(align=True)
+    remedies = box.row(align=True)
     if problem.code in _RESTART_CODES:
-        row.operator("collaborative_cameras.start_backend", text="Restart", icon="FILE_REFRESH")
+        remedies.operator("collaborative_cameras.start_backend", text="Restart", icon="FILE_REFRESH")
     if problem.code in _PREFERENCES_CODES:
-        row.operator("collaborative_cameras.open_preferences", text="Preferences", icon="PREFERENCES")
+        remedies.operator("collaborative_cameras.open_preferences", text="Preferences", icon="PREFERENCES")
+    row = box.row(align=True)
     if problem.details:
-        row.operator("collaborative_cameras.open_log", text="Log", icon="TEXT")
-    row.operator("collaborative_cameras.copy_problem", text="Copy", icon="COPYDOWN")
+        row.operator("collaborative_cameras.open_log", icon="TEXT")
+    row.operator("collaborative_cameras.copy_problem", icon="COPYDOWN")
     row.operator("collaborative_cameras.dismiss_problem", text="", icon="X")
 
 

@@ -17,10 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-PROJECT = Path(__file__).resolve().parents[2]
-SERVICE_PYTHON = os.environ.get("CVD_SERVICE_PYTHON", str(PROJECT / ".venv" / "bin" / "python"))
-MODULE = "bl_ext.user_default.collaborative_cameras"
+from blender.places import MODULE, PROJECT, SERVICE_PYTHON
 
 if importlib.util.find_spec("bpy") is None:
     collect_ignore_glob = ["*"]

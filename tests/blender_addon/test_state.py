@@ -36,7 +36,7 @@ class Clock:
 def ready_state() -> State:
     state = State(clock=Clock())
     state.apply(BackendStarting(Path("backend.log")))
-    state.apply(BackendReady("cpu", (MODEL,)))
+    state.apply(BackendReady("cpu", (MODEL,), Path("service.log")))
     return state
 
 
