@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -11,6 +12,7 @@ from cvd.models.camera_encoder import CameraPoseEncoder
 from cvd.models.unet import CollaborativeUNet
 from cvd.starter.captions import VOCABULARY
 from cvd.training.autoencoder import AutoencoderStage, DecoderStage, build_autoencoder
+from cvd.training.errors import TrainingError
 from cvd.training.image import ImageStage
 from cvd.training.latents import LatentPool, encode_pool
 from cvd.training.loop import Limits, Stage, fit
@@ -48,7 +50,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--run", type=Path, default=Path("runs/starter"), help="folder of the data and checkpoints")
-    parser.add_argument("--minutes", type=float, help="training time of the stage (default: see docs)")
+    parser.add_argument(
+        "--minutes", type=float, help="training time of the stage (default: what the starter model took)"
+    )
     parser.add_argument("--batch-size", type=int, help="images, videos or pairs in a batch")
     parser.add_argument("--stills", type=int, default=40000, help="stills to render")
     parser.add_argument("--clips", type=int, default=2500, help="pairs of clips to render")
@@ -100,11 +104,11 @@ def _stage(args: argparse.Namespace) -> Stage:
 def _video_stage(args: argparse.Namespace, vae: AutoencoderKL, sizes: Sizes, batch: dict[str, int]) -> VideoStage:
     """A video stage on top of what the stage before it saved."""
     if args.stage == "motion":
-        unet = build_collaborative_unet(UNet2DConditionModel.from_pretrained(args.run / "image_unet"), sizes.frames)
+        unet = build_collaborative_unet(_frozen(UNet2DConditionModel, args.run / "image_unet"), sizes.frames)
         camera_encoder = build_camera_encoder(sizes)
     else:
-        unet = CollaborativeUNet.from_pretrained(args.run / "unet")
-        camera_encoder = CameraPoseEncoder.from_pretrained(args.run / "camera_encoder")
+        unet = _frozen(CollaborativeUNet, args.run / "unet")
+        camera_encoder = _frozen(CameraPoseEncoder, args.run / "camera_encoder")
     return VIDEO_STAGES[args.stage](
         unet,
         camera_encoder,
@@ -118,5 +122,8 @@ def _video_stage(args: argparse.Namespace, vae: AutoencoderKL, sizes: Sizes, bat
     )
 
 
-def _frozen(network_class, folder: Path):
+def _frozen(network_class: type[Any], folder: Path) -> Any:
+    """A network as an earlier stage left it, which this one does not train."""
+    if not (folder / "config.json").exists():
+        raise TrainingError(f"{folder} is not there yet.", f"Train the stages in order: {', '.join(STAGES)}.")
     return network_class.from_pretrained(folder).eval().requires_grad_(False)

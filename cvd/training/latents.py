@@ -9,7 +9,8 @@ from diffusers import AutoencoderKL
 from tqdm import tqdm
 
 from cvd.training.autoencoder import to_tensor
-from cvd.training.pool import Pool, PoolError
+from cvd.training.errors import TrainingError
+from cvd.training.pool import Pool
 
 ENCODE_BATCH = 32
 
@@ -24,20 +25,20 @@ class LatentPool:
 
     @classmethod
     def open(cls, folder: Path) -> "LatentPool":
-        """Open an encoded pool; raises PoolError where there is none. A pool encoded in part ends where that ends."""
+        """Open an encoded pool; raises TrainingError where there is none."""
         if not (folder / "latents.npy").exists():
-            raise PoolError(f"{folder} holds no latents: run `python -m cvd train encode` first")
-        pool, latents = Pool.open(folder), np.load(folder / "latents.npy", "r")
-        return cls(latents, pool.c2w[: len(latents)], pool.captions[: len(latents)])
+            raise TrainingError(f"{folder} holds no latents.", "Run `python -m cvd train encode` first.")
+        pool = Pool.open(folder)
+        return cls(np.load(folder / "latents.npy", "r"), pool.c2w, pool.captions)
 
     def __len__(self) -> int:
         return len(self.captions)
 
 
 @torch.no_grad()
-def encode_pool(vae: AutoencoderKL, folder: Path, count: int | None = None) -> None:
+def encode_pool(vae: AutoencoderKL, folder: Path) -> None:
     """Write ``latents.npy`` beside a pool's frames: the posterior's mean times the scaling factor."""
-    frames = Pool.open(folder).frames[:count]
+    frames = Pool.open(folder).frames
     flat = frames.reshape(-1, *frames.shape[-3:])
     batches = [
         vae.encode(to_tensor(flat[start : start + ENCODE_BATCH])).latent_dist.mode()

@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from cvd.training.errors import TrainingError
+
 WARM_UP_STEPS = 100
 GRADIENT_NORM = 1.0
 
@@ -68,6 +70,10 @@ def fit(stage: Stage, folder: Path, limits: Limits, log: Callable[[str], None] =
     Args:
         folder: run folder; ``checkpoint.pt`` in it is resumed from, contact sheets go there.
         limits: time box. The learning rate falls with elapsed time, whatever the speed of the machine.
+        log: takes progress, one line at a time.
+
+    Raises:
+        TrainingError: the loss is no longer finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parameters = stage.parameters
@@ -94,7 +100,10 @@ def fit(stage: Stage, folder: Path, limits: Limits, log: Callable[[str], None] =
         elapsed += time.monotonic() - began
         mean_loss = loss.item() if mean_loss is None else mean_loss + 0.02 * (loss.item() - mean_loss)
         if not math.isfinite(mean_loss):
-            raise FloatingPointError(f"{stage.name}: the loss is not finite at step {step}; lower the learning rate")
+            raise TrainingError(
+                f"The loss of stage {stage.name} is not finite at step {step}.",
+                f"Lower its learning rate and delete {folder / 'checkpoint.pt'} to start over.",
+            )
         if elapsed >= next_log:
             next_log = elapsed + 15
             log(

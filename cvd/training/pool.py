@@ -15,13 +15,10 @@ from cvd.starter.camera_paths import sample_pair, sample_path
 from cvd.starter.captions import caption
 from cvd.starter.render import render
 from cvd.starter.world import Scene, sample_scene
+from cvd.training.errors import TrainingError
 
 SIZE = 64
 FRAMES = 16
-
-
-class PoolError(RuntimeError):
-    """The pool of training data is missing or was not finished."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,13 @@ class Pool:
 
     @classmethod
     def open(cls, folder: Path) -> "Pool":
-        """Open a finished pool; raises PoolError where there is none."""
+        """Open a finished pool; raises TrainingError where there is none."""
         try:
             captions = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError as error:
-            raise PoolError(f"{folder} holds no finished pool: run `python -m cvd train render` first") from error
+            raise TrainingError(
+                f"{folder} holds no finished pool.", "Run `python -m cvd train render` first."
+            ) from error
         return cls(np.load(folder / "frames.npy", "r"), np.load(folder / "c2w.npy", "r"), captions)
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.starter.captions import VOCABULARY
 from cvd.training import pool as pool_module
 from cvd.training.autoencoder import AutoencoderStage, build_autoencoder
+from cvd.training.errors import TrainingError
 from cvd.training.image import ImageStage
 from cvd.training.latents import LatentPool, encode_pool
 from cvd.training.loop import Limits, fit
@@ -22,7 +23,7 @@ from cvd.training.model import (
     save_tokenizer,
     ship,
 )
-from cvd.training.pool import Pool, PoolError, render_clips, render_stills
+from cvd.training.pool import Pool, render_clips, render_stills
 from cvd.training.text import build_text_encoder, build_tokenizer
 from cvd.training.video import CameraStage, EpipolarStage, MotionStage
 
@@ -150,5 +151,5 @@ def test_a_run_ships_as_a_folder_that_the_pipeline_loads(run: Path, networks, tm
 
 
 def test_an_unfinished_pool_says_what_to_run(tmp_path: Path):
-    with pytest.raises(PoolError, match="train render"):
+    with pytest.raises(TrainingError, match="train render"):
         Pool.open(tmp_path)
