@@ -75,6 +75,11 @@ class Cameras:
         picked = frame_indices(self.frames, frames)
         return Cameras(self.c2w[:, picked], self.K[:, picked], self.height, self.width)
 
+    def window(self, start: int, length: int) -> Cameras:
+        """The frames from `start` on, `length` of them."""
+        frames = slice(start, start + length)
+        return Cameras(self.c2w[:, frames], self.K[:, frames], self.height, self.width)
+
     def largest_motion(self) -> float:
         """The largest distance of a camera from where its view starts, in scene units."""
         return float(np.linalg.norm(self.c2w[..., :3, 3] - self.c2w[:, :1, :3, 3], axis=-1).max())

@@ -23,6 +23,9 @@ Slope = float | Literal["horizontal"]
 DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
 
+BIAS_BUDGET = 4 * 1024**3
+"""Bytes of biases that are kept for one set of cameras."""
+
 
 def fundamental_matrices(c2w_query: Array, K_query: Array, c2w_key: Array, K_key: Array) -> Array:
     """F with y^T F x = 0 for projections x, y of one point into the query's and the key's camera.
@@ -113,7 +116,7 @@ class EpipolarBias:
     """
 
     def __init__(
-        self, cameras: Cameras, dtype: torch.dtype, device: torch.device | str, budget: int = 4 * 1024**3
+        self, cameras: Cameras, dtype: torch.dtype, device: torch.device | str, budget: int = BIAS_BUDGET
     ) -> None:
         self.cameras, self.dtype, self.device, self.budget = cameras, dtype, device, budget
         centres = cameras.c2w[..., :3, 3]

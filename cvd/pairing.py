@@ -26,6 +26,27 @@ def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[i
     return partner
 
 
+def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> list[int]:
+    """Partners in which the first `anchors` views are finished ones that the others, the new ones, follow.
+
+    New views are matched with anchors as far as these go, at random; the new views that remain are matched with each
+    other, and one that is left over follows a random anchor, one way. An anchor without a match takes any new view.
+    """
+    old = list(choice.permutation(anchors))
+    new = list(anchors + choice.permutation(views - anchors))
+    partner = [0] * views
+    for a, b in zip(old, new, strict=False):
+        partner[a], partner[b] = int(b), int(a)
+    rest = new[len(old) :]
+    for a, b in zip(rest[0::2], rest[1::2], strict=False):
+        partner[a], partner[b] = int(b), int(a)
+    if len(rest) % 2:
+        partner[rest[-1]] = int(choice.integers(anchors))
+    for a in old[len(new) :]:
+        partner[a] = int(choice.choice(new))
+    return partner
+
+
 def default_schedule(views: int) -> tuple[int, int]:
     """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from inspect import signature
 from pathlib import Path
@@ -17,16 +17,19 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from . import checkpoints
 from .base_model import read_component
 from .cameras import Cameras
-from .epipolar import EpipolarBias, EpipolarContext, Slope
+from .draws import Draws
+from .epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
 from .errors import CheckpointError, RequestError
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
-from .pairing import default_schedule, partners_from_permutation
+from .pairing import default_schedule
 from .plucker import plucker_maps
-from .sampling import denoise, official_scheduler, unet_calls
+from .sampling import Anchors, SolverName, denoise, make_solver, official_scheduler, unet_calls
 from .weight_files import empty_model, load_part, read_config
+from .windows import blend_weights, window_starts
 
 STARTER = Path(__file__).parent / "starter" / "weights"
+MAX_FRAMES = 128
 DECODE_BATCH = 8
 """Frames decoded in one call: enough to fill a processor, few enough for 512 x 512 on a small GPU."""
 
@@ -43,6 +46,16 @@ class ModelInfo:
     guidance_scale: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Frames that go through the U-Net together: their cameras' features and biases, and their share in the result."""
+
+    frames: slice
+    share: torch.Tensor
+    pose_features: list[torch.Tensor]
+    bias: EpipolarBias
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a generation is: `step` of `of` U-Net calls (denoising) or frames (decoding) are done in `stage`."""
@@ -54,7 +67,7 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """videos: (V, F, H, W, 3) float32 sRGB in [0, 1]; latents: (V, 4, F, H/8, W/8) float32."""
+    """videos: (V, F, H, W, 3) float32 sRGB in [0, 1]; latents: (V, C, F, H/8, W/8) float32, C = 4 for SD 1.5."""
 
     videos: np.ndarray
     latents: np.ndarray
@@ -162,6 +175,11 @@ class CollaborativeVideoPipeline:
             getattr(self, name).save_pretrained(folder / name)
         (folder / "model.json").write_text(json.dumps(asdict(self.model_info), indent=2) + "\n", encoding="utf-8")
 
+    @property
+    def window(self) -> int:
+        """How many frames the model makes at once; longer videos are made in overlapping windows of so many."""
+        return min(self.camera_encoder.config.max_frames, self.unet.config.motion_max_seq_length)
+
     @torch.inference_mode()
     def __call__(
         self,
@@ -175,6 +193,8 @@ class CollaborativeVideoPipeline:
         seed: int = 0,
         on_step: Callable[[Progress], None] | None = None,
         on_latents: Callable[[torch.Tensor], None] | None = None,
+        scheduler: SolverName = "ddim",
+        anchors: Output | None = None,
         latents: np.ndarray | torch.Tensor | None = None,
         pairings: Iterable[Sequence[int]] | None = None,
         renoise: Callable[[int, tuple[int, ...]], np.ndarray] | None = None,
@@ -184,15 +204,18 @@ class CollaborativeVideoPipeline:
 
         Args:
             prompt, negative_prompt: what the scene shows, and what it must not; shared by all views.
-            cameras: V views of F frames; F is at most the model's `max_frames`.
-            num_inference_steps: DDIM steps, 1 .. 1000.
+            cameras: V views of F frames, 1 .. 128. More than the model makes at once are made in overlapping windows.
+            num_inference_steps: denoising steps, 1 .. 1000.
             guidance_scale: of classifier-free guidance.
             multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
                 setting for V views (`cvd.pairing.default_schedule`).
             seed: fixes every random draw; the same seed gives the same videos on the same device.
             on_step: told after every U-Net call and every batch of decoded frames; what it raises ends the run.
-            on_latents: sees the latents (V, 4, F, h, w) after every timestep.
-            latents: initial noise (V, 4, F, h, w) in place of the seed's.
+            on_latents: sees the latents (V, C, F, h, w) after every timestep.
+            scheduler: the solver; "ddim" is the official one.
+            anchors: what an earlier run gave for the first A of these cameras. Those views come back unchanged, and the
+                others are made consistent with them.
+            latents: initial noise (V, C, F, h, w) in place of the seed's.
             pairings: permutations of range(V), one per U-Net call, in place of the seed's.
             renoise: gives the n-th noise of a shape, in place of the seed's.
             pseudo_slope: fraction of pi, or "horizontal", in place of one draw per U-Net call.
@@ -200,56 +223,70 @@ class CollaborativeVideoPipeline:
         Raises:
             RequestError: a setting outside its range.
         """
-        if multistep is None or accumulate_step is None:
-            schedule = default_schedule(cameras.views)
-            multistep = schedule[0] if multistep is None else multistep
-            accumulate_step = schedule[1] if accumulate_step is None else accumulate_step
-        self._check(cameras, num_inference_steps, multistep, accumulate_step)
+        multistep, accumulate_step = _with_defaults(multistep, accumulate_step, cameras.views)
+        shape = (cameras.views, self.unet.config.in_channels, cameras.frames, cameras.height // 8, cameras.width // 8)
+        _check(cameras, num_inference_steps, multistep, accumulate_step, anchors, shape)
+        solver = make_solver(scheduler, self.scheduler.config, num_inference_steps)
         report = on_step or (lambda progress: None)
-        draws = _Draws(seed, cameras.views, self.device, latents, pairings, renoise, pseudo_slope)
+        draws = Draws(seed, self.device, latents, pairings, renoise, pseudo_slope)
+        noise = draws.initial(shape, self.window)
+        held = None if anchors is None else self._held(anchors, draws)
 
         report(Progress("encoding", 0, 1))
         text = self._encode_text(prompt, negative_prompt).repeat_interleave(cameras.views, dim=0)
-        pose_features = self._encode_cameras(cameras)
-        bias = EpipolarBias(cameras, self.dtype, self.device)
+        windows = self._windows(cameras)
         report(Progress("encoding", 1, 1))
+        calls, of = 0, unet_calls(num_inference_steps, multistep, accumulate_step) * len(windows)
 
-        calls, of = 0, unet_calls(num_inference_steps, multistep, accumulate_step)
-
-        def predict_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        def predict_noise(current: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
             nonlocal calls
-            context = EpipolarContext(bias, draws.partners(), draws.slope())
-            both = torch.cat([latents, latents]).to(self.dtype)
-            noise = self.unet(both, timestep, text, pose_features, context, return_dict=False)[0].float()
-            unconditional, conditional = noise.chunk(2)
-            calls += 1
-            report(Progress("denoising", calls, of))
-            return unconditional + guidance_scale * (conditional - unconditional)
+            partners, slope = draws.partners(cameras.views, len(held.latents) if held else 0), draws.slope()
+            predicted = torch.zeros_like(current)
+            for window in windows:
+                context = EpipolarContext(window.bias, partners, slope)
+                part = current[:, :, window.frames].to(self.dtype)
+                both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
+                unconditional, conditional = both.chunk(2)
+                guided = unconditional + guidance_scale * (conditional - unconditional)
+                predicted[:, :, window.frames] += window.share * guided
+                calls += 1
+                report(Progress("denoising", calls, of))
+            return predicted
 
-        self.scheduler.set_timesteps(num_inference_steps)
-        shape = (cameras.views, self.unet.config.in_channels, cameras.frames, cameras.height // 8, cameras.width // 8)
         final = denoise(
-            draws.latents(shape),
-            self.scheduler,
+            noise,
+            solver,
             predict_noise,
             lambda n: draws.renoise(n, shape),
             multistep,
             accumulate_step,
+            held,
             on_latents,
         )
-        return Output(self._decode(final, report), final.cpu().numpy())
+        if anchors is None:
+            return Output(self._decode(final, report), final.cpu().numpy())
+        videos = self._decode(final[len(anchors.latents) :], report)
+        return Output(np.concatenate([anchors.videos, videos]), final.cpu().numpy())
 
-    def _check(self, cameras: Cameras, num_inference_steps: int, multistep: int, accumulate_step: int) -> None:
-        longest = min(self.camera_encoder.config.max_frames, self.unet.config.motion_max_seq_length)
-        if cameras.frames > longest:
-            raise RequestError(
-                f"{cameras.frames} frames are too many: this model makes at most {longest} at once.",
-                "Sample the cameras at fewer frames.",
-            )
-        if not 1 <= num_inference_steps <= 1000:
-            raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 1000; 25 is the default.")
-        if multistep < 1 or accumulate_step < 1:
-            raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
+    def _held(self, anchors: Output, draws: Draws) -> Anchors:
+        finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)
+        return Anchors(finished, draws.normal(finished.shape))
+
+    def _windows(self, cameras: Cameras) -> list[_Window]:
+        """What the U-Net needs to know of each window of frames."""
+        length = min(cameras.frames, self.window)
+        starts = window_starts(cameras.frames, length)
+        weights = blend_weights(length)
+        total = torch.zeros(cameras.frames)
+        for start in starts:
+            total[start : start + length] += weights
+        windows = []
+        for start in starts:
+            frames, part = slice(start, start + length), cameras.window(start, length)
+            share = (weights / total[frames]).view(1, 1, length, 1, 1).to(self.device)
+            bias = EpipolarBias(part, self.dtype, self.device, BIAS_BUDGET // len(starts))
+            windows.append(_Window(frames, share, self._encode_cameras(part), bias))
+        return windows
 
     def _encode_text(self, prompt: str, negative_prompt: str) -> torch.Tensor:
         """(2, 77, D): embeddings of the negative prompt, then of the prompt."""
@@ -279,52 +316,36 @@ class CollaborativeVideoPipeline:
         return torch.cat(images).unflatten(0, (views, frames)).numpy()
 
 
-class _Draws:
-    """Every random draw of a generation, from one seed or pinned by the caller.
+def _with_defaults(multistep: int | None, accumulate_step: int | None, views: int) -> tuple[int, int]:
+    schedule = default_schedule(views)
+    return (
+        schedule[0] if multistep is None else multistep,
+        schedule[1] if accumulate_step is None else accumulate_step,
+    )
 
-    Noise comes from one stream, matchings and slopes from another, both on the CPU: a setting that changes the number
-    of matchings leaves the noise as it is, and the device does not matter.
-    """
 
-    def __init__(
-        self,
-        seed: int,
-        views: int,
-        device: torch.device,
-        latents: np.ndarray | torch.Tensor | None,
-        pairings: Iterable[Sequence[int]] | None,
-        renoise: Callable[[int, tuple[int, ...]], np.ndarray] | None,
-        pseudo_slope: Slope | None,
-    ) -> None:
-        self._noise, self._choice = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-        self._views, self._device, self._latents, self._renoise = views, device, latents, renoise
-        self._pairings: Iterator[Sequence[int]] | None = None if pairings is None else iter(pairings)
-        self._pseudo_slope = pseudo_slope
-
-    def latents(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Initial noise."""
-        if self._latents is None:
-            return torch.randn(shape, generator=self._noise).to(self._device)
-        latents = torch.as_tensor(self._latents, dtype=torch.float32, device=self._device)
-        if latents.shape != shape:
-            raise RequestError(f"latents have shape {tuple(latents.shape)}, not {shape}.")
-        return latents
-
-    def renoise(self, n: int, shape: tuple[int, ...]) -> torch.Tensor:
-        """The n-th noise to go back a timestep with."""
-        if self._renoise is None:
-            return torch.randn(shape, generator=self._noise).to(self._device)
-        return torch.as_tensor(self._renoise(n, shape), dtype=torch.float32, device=self._device)
-
-    def partners(self) -> list[int]:
-        """Every view's partner in the next U-Net call."""
-        if self._pairings is None:
-            return partners_from_permutation(self._choice.permutation(self._views))
-        return partners_from_permutation(next(self._pairings))
-
-    def slope(self) -> Slope:
-        """The pseudo-lines' slope in the next U-Net call."""
-        return float(self._choice.random()) if self._pseudo_slope is None else self._pseudo_slope
+def _check(
+    cameras: Cameras,
+    num_inference_steps: int,
+    multistep: int,
+    accumulate_step: int,
+    anchors: Output | None,
+    shape: tuple[int, ...],
+) -> None:
+    if cameras.frames > MAX_FRAMES:
+        raise RequestError(
+            f"{cameras.frames} frames are too many: at most {MAX_FRAMES} can be made.",
+            "Sample the cameras at fewer frames, or make the shot in parts.",
+        )
+    if not 1 <= num_inference_steps <= 1000:
+        raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 1000; 25 is the default.")
+    if multistep < 1 or accumulate_step < 1:
+        raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
+    if anchors is not None and (len(anchors.latents) >= shape[0] or anchors.latents.shape[1:] != shape[1:]):
+        raise RequestError(
+            f"The finished views' latents have shape {anchors.latents.shape}, those to be made {shape}.",
+            "Give the cameras of the finished views first, then at least one new one, of the same frames and size.",
+        )
 
 
 def _read_info(folder: Path) -> ModelInfo:

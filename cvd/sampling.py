@@ -1,14 +1,22 @@
-"""Denoising several views together: the paper's Algorithm 1."""
+"""Denoising several views together: the paper's Algorithm 1, around any of three solvers."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+
+from .errors import RequestError
+
+SolverName = Literal["ddim", "dpmsolver++", "euler"]
+SOLVERS: tuple[SolverName, ...] = get_args(SolverName)
+Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler
 
 PredictNoise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-Renoise = Callable[[int], torch.Tensor]
 
 
 def official_scheduler() -> DDIMScheduler:
@@ -23,44 +31,101 @@ def official_scheduler() -> DDIMScheduler:
     )
 
 
+def make_solver(name: SolverName, config: Any, num_inference_steps: int) -> Scheduler:
+    """A solver of a model's noise schedule, with its timesteps set.
+
+    Args:
+        config: of the model's DDIM scheduler.
+
+    Raises:
+        RequestError: an unknown name.
+    """
+    if name not in SOLVERS:
+        raise RequestError(f'There is no scheduler "{name}".', f"Use one of {', '.join(SOLVERS)}.")
+    if name == "ddim":
+        solver: Scheduler = DDIMScheduler.from_config(config)
+    elif name == "euler":
+        solver = EulerDiscreteScheduler.from_config(config, timestep_spacing="linspace")
+    else:
+        # With few steps it matters that the first one starts from pure noise.
+        solver = DPMSolverMultistepScheduler.from_config(
+            config, algorithm_type="dpmsolver++", timestep_spacing="linspace", lower_order_final=True
+        )
+    solver.set_timesteps(num_inference_steps)
+    return solver
+
+
 def unet_calls(num_inference_steps: int, multistep: int, accumulate_step: int) -> int:
-    """How many U-Net calls `denoise` makes: the last timestep has a single recurrence."""
+    """How many times `denoise` predicts noise: the last timestep has a single recurrence."""
     return ((num_inference_steps - 1) * multistep + 1) * accumulate_step
 
 
+def marginal(solver: Scheduler, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(alpha, sigma) of the `index`-th timestep: the solver's latents there are alpha * clean + sigma * noise."""
+    if isinstance(solver, EulerDiscreteScheduler):
+        return torch.tensor(1.0), solver.sigmas[index]
+    kept = solver.alphas_cumprod[solver.timesteps[index]]
+    return kept.sqrt(), (1 - kept).sqrt()
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Finished views that stay as they are: latents (A, C, F, h, w), and the noise they are mixed with meanwhile."""
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+
+    def place(self, views: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        """The views' latents (V, C, F, h, w) with the first A replaced by the anchors, noised to a timestep."""
+        return torch.cat([alpha * self.latents + sigma * self.noise, views[len(self.latents) :]])
+
+
 def denoise(
-    latents: torch.Tensor,
-    scheduler: DDIMScheduler,
+    noise: torch.Tensor,
+    solver: Scheduler,
     predict_noise: PredictNoise,
-    renoise: Renoise,
-    multistep: int,
-    accumulate_step: int,
+    renoise: Callable[[int], torch.Tensor],
+    multistep: int = 1,
+    accumulate_step: int = 1,
+    anchors: Anchors | None = None,
     on_latents: Callable[[torch.Tensor], None] | None = None,
 ) -> torch.Tensor:
     """Recurrent denoising of V views with random matchings (CVD, Algorithm 1).
 
     Args:
-        latents: (V, 4, F, h, w) at the first timestep.
-        scheduler: with its timesteps set.
+        noise: (V, C, F, h, w), standard normal.
+        solver: from `make_solver`.
         predict_noise: guided noise of all views, from (latents, timestep), under a matching it draws for this call.
         renoise: the n-th noise to go back a timestep with, of the latents' shape.
         multistep: recurrences of every timestep but the last.
         accumulate_step: matchings whose noise is averaged in each recurrence.
+        anchors: finished views, which stay fixed; they are the first ones.
         on_latents: sees the latents after every timestep.
 
     Returns:
-        (V, 4, F, h, w) free of noise.
+        (V, C, F, h, w) free of noise.
     """
-    draws = 0
-    for timestep, previous in zip(scheduler.timesteps, [*scheduler.timesteps[1:], None], strict=True):
-        recurrences = 1 if previous is None else multistep
+    latents, draws = noise * solver.init_noise_sigma, 0
+    last = len(solver.timesteps) - 1
+    for index, timestep in enumerate(solver.timesteps):
+        alpha, sigma = marginal(solver, index)
+        recurrences = 1 if index == last else multistep
         for recurrence in range(recurrences):
-            noise = sum(predict_noise(latents, timestep) for _ in range(accumulate_step)) / accumulate_step
-            latents = scheduler.step(noise, timestep, latents).prev_sample
+            if anchors is not None:
+                latents = anchors.place(latents, alpha, sigma)
+            # A solver may remember its steps; one that is gone back on must not be among them.
+            attempt = copy.deepcopy(solver)
+            scaled = attempt.scale_model_input(latents, timestep)
+            predicted = sum(predict_noise(scaled, timestep) for _ in range(accumulate_step)) / accumulate_step
+            latents = attempt.step(predicted, timestep, latents).prev_sample
             if recurrence < recurrences - 1:
-                kept = scheduler.alphas_cumprod[timestep] / scheduler.alphas_cumprod[previous]
-                latents = kept.sqrt() * latents + (1 - kept).sqrt() * renoise(draws)
+                next_alpha, next_sigma = marginal(solver, index + 1)
+                back = alpha / next_alpha
+                latents = back * latents + (sigma**2 - (back * next_sigma) ** 2).sqrt() * renoise(draws)
                 draws += 1
+        solver = attempt
         if on_latents is not None:
             on_latents(latents)
+    if anchors is not None:
+        latents = torch.cat([anchors.latents, latents[len(anchors.latents) :]])
     return latents

@@ -20,7 +20,8 @@ def write_colmap(folder: str | Path, cameras: Cameras) -> None:
     """Writes cameras.txt (one PINHOLE camera per image, since lenses may change), images.txt, an empty points3D.txt."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    intrinsics, images = [], []
+    intrinsics: list[str] = []
+    images: list[str] = []
     for view in range(cameras.views):
         for frame in range(cameras.frames):
             number = len(intrinsics) + 1
@@ -59,7 +60,7 @@ def read_colmap(folder: str | Path) -> Cameras:
         w2c = np.eye(4)
         w2c[:3, :3] = Rotation.from_quat([qw, qx, qy, qz], scalar_first=True).as_matrix()
         w2c[:3, 3] = t
-        images[PurePosixPath(words[9])] = (np.linalg.inv(w2c), intrinsics[words[8]])
+        images[PurePosixPath(words[9])] = (np.asarray(np.linalg.inv(w2c), np.float64), intrinsics[words[8]])
     if not images:
         raise CameraError(f"{path} holds no image.", "Export the model as text from COLMAP.")
     views: dict[PurePosixPath, list[tuple[Array, Array]]] = {}

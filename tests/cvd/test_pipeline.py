@@ -1,16 +1,19 @@
 """The pipeline's promises: what the seed fixes, what any number of views gives, what is refused."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from cvd import CollaborativeVideoPipeline
+from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.errors import RequestError
-from cvd.pairing import default_schedule, partners_from_permutation
-from cvd.pipeline import Progress
+from cvd.pairing import anchored_partners, default_schedule, partners_from_permutation
+from cvd.pipeline import Output, Progress
+from cvd.sampling import denoise, make_solver, official_scheduler
 from cvd.trajectories import pattern_cameras
+from cvd.windows import shared_noise, window_starts
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +97,121 @@ def test_settings_out_of_range(pipe: CollaborativeVideoPipeline, settings: dict,
 
 
 def test_too_many_frames(pipe: CollaborativeVideoPipeline) -> None:
-    with pytest.raises(RequestError, match="at most 16"):
-        pipe("", pattern_cameras("circle", 2, 32, 32, frames=17))
+    with pytest.raises(RequestError, match="at most 128"):
+        pipe("", pattern_cameras("circle", 2, 32, 32, frames=129))
+
+
+def test_long_videos_are_made_in_windows(pipe: CollaborativeVideoPipeline) -> None:
+    seen: list[Progress] = []
+    output = pipe("", pattern_cameras("circle", 2, 32, 32, frames=40), num_inference_steps=2, on_step=seen.append)
+    assert output.videos.shape == (2, 40, 32, 32, 3)
+    assert max(progress.of for progress in seen if progress.stage == "denoising") == 2 * 4
+    assert np.isfinite(output.latents).all()
+
+
+def test_windows_cover_every_frame_and_overlap() -> None:
+    for frames in (17, 24, 31, 32, 40, 128):
+        starts = window_starts(frames, 16)
+        covered = {frame for start in starts for frame in range(start, start + 16)}
+        assert covered == set(range(frames))
+        assert all(0 < b - a <= 8 for a, b in itertools.pairwise(starts))
+    assert window_starts(5, 5) == [0]
+
+
+def test_windows_share_their_noise() -> None:
+    noise = shared_noise(torch.randn(1, 1, 40, 2, 2), 16, torch.Generator().manual_seed(0))
+    for start in (16, 24, 32):
+        block, earlier = noise[0, 0, start : start + 8], noise[0, 0, start - 16 : start - 8]
+        assert not torch.equal(block, earlier)
+        assert torch.equal(block.flatten(1).sort(0).values, earlier.flatten(1).sort(0).values)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpmsolver++", "euler"])
+@pytest.mark.parametrize("multistep", [1, 3])
+def test_solvers_end_where_the_noise_is_known(scheduler: str, multistep: int) -> None:
+    """With the true noise of a known clean signal, every solver returns that signal, recurrences or not."""
+    clean = torch.randn(2, 4, 3, 2, 2, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(2)
+    solver = make_solver(scheduler, official_scheduler().config, 6)
+    alphas = official_scheduler().alphas_cumprod
+
+    def true_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        position = float(timestep)
+        low = int(position)
+        kept = torch.lerp(alphas[low], alphas[min(low + 1, 999)], position - low)
+        return (latents - kept.sqrt() * clean) / (1 - kept).sqrt()
+
+    noise = torch.randn(clean.shape, generator=generator)
+    final = denoise(noise, solver, true_noise, lambda n: torch.randn(clean.shape, generator=generator), multistep)
+    torch.testing.assert_close(final, clean, atol=0.02, rtol=0)
+
+
+def test_going_back_a_timestep_gives_its_noise_level() -> None:
+    """Before every prediction, latents of pure noise have the variance of their timestep, recurrences or not."""
+    for scheduler in ("ddim", "dpmsolver++"):
+        solver = make_solver(scheduler, official_scheduler().config, 5)
+        generator = torch.Generator().manual_seed(0)
+        shape = (1, 4, 16, 32, 32)
+        errors = []
+
+        def predict(latents: torch.Tensor, timestep: torch.Tensor, errors: list = errors) -> torch.Tensor:
+            kept = official_scheduler().alphas_cumprod[timestep]
+            errors.append(latents.var().item() - (1 - kept).item())
+            return latents / (1 - kept).sqrt()
+
+        def fresh(n: int, generator: torch.Generator = generator, shape: tuple = shape) -> torch.Tensor:
+            return torch.randn(shape, generator=generator)
+
+        denoise(fresh(0), solver, predict, fresh, multistep=3)
+        assert np.abs(errors).max() < 0.02
+
+
+@pytest.mark.parametrize("scheduler", ["dpmsolver++", "euler"])
+def test_other_solvers_run_with_recurrences(pipe: CollaborativeVideoPipeline, scheduler: str) -> None:
+    cameras = pattern_cameras("circle", 3, 32, 32, frames=4)
+    output = pipe("a cube", cameras, num_inference_steps=3, multistep=2, scheduler=scheduler)
+    assert np.isfinite(output.latents).all()
+
+
+def test_unknown_scheduler(pipe: CollaborativeVideoPipeline) -> None:
+    with pytest.raises(RequestError, match='no scheduler "heun"'):
+        pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), scheduler="heun")
+
+
+def test_anchors_come_back_bit_for_bit_and_guide_the_others(pipe: CollaborativeVideoPipeline) -> None:
+    four = pattern_cameras("circle", 4, 32, 32, frames=4)
+    two = Cameras(four.c2w[:2], four.K[:2], 32, 32)
+    settings = {"num_inference_steps": 3, "seed": 5}
+    first = pipe("a cube", two, **settings)
+    more = pipe("a cube", four, anchors=first, **settings)
+    assert np.array_equal(more.latents[:2], first.latents)
+    assert np.array_equal(more.videos[:2], first.videos)
+    other = Output(first.videos, first.latents + 1)
+    assert not np.allclose(more.latents[2:], pipe("a cube", four, anchors=other, **settings).latents[2:])
+
+
+def test_anchors_that_do_not_fit(pipe: CollaborativeVideoPipeline) -> None:
+    cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
+    finished = pipe("", cameras, num_inference_steps=1)
+    with pytest.raises(RequestError, match="finished views first"):
+        pipe("", cameras, anchors=finished)
+    with pytest.raises(RequestError, match="finished views first"):
+        pipe("", pattern_cameras("circle", 3, 32, 48, frames=4), anchors=finished)
+
+
+def test_new_views_follow_finished_ones() -> None:
+    choice = np.random.default_rng(0)
+    for anchors, views in ((1, 2), (1, 4), (2, 3), (2, 4), (2, 7), (5, 6)):
+        seen = set()
+        for _ in range(50):
+            partner = anchored_partners(anchors, views, choice)
+            new = range(anchors, views)
+            followers = [view for view in new if partner[view] < anchors]
+            assert len(followers) >= min(anchors, len(new))
+            assert all(partner[view] != view for view in range(views))
+            assert all(partner[view] >= anchors for view in range(anchors))
+            seen.update(followers)
+        assert seen == set(new)
 
 
 def test_half_precision_stays_close(tiny_model_folder: Path, pipe: CollaborativeVideoPipeline) -> None:
