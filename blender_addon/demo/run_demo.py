@@ -1,0 +1,79 @@
+"""Runs the demonstration: `python blender_addon/demo/run_demo.py --zip ZIP --out DIR --prompt TEXT`.
+
+Installs the extension from its zip into a Blender without any settings, builds the scene, presses Generate and waits.
+Leaves in DIR: view_NN/0001.png ..., take.json, scene.blend, review.png. The service must have been installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+MODULE = "bl_ext.user_default.collaborative_cameras"
+DEFAULT_PROMPT = "a red cube and a blue sphere on a green checkered floor"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Generate a video for each of three cameras, from inside Blender.")
+    parser.add_argument("--zip", type=Path, required=True, help="the extension")
+    parser.add_argument("--out", type=Path, required=True, help="folder for everything that is made")
+    parser.add_argument("--prompt", default=DEFAULT_PROMPT)
+    options = parser.parse_args()
+    out = options.out.absolute()
+    with tempfile.TemporaryDirectory(prefix="blender-user-", ignore_cleanup_errors=True) as resources:
+        os.environ["BLENDER_USER_RESOURCES"] = resources  # read when bpy is imported
+        return run(options.zip.absolute(), out, options.prompt)
+
+
+def run(zip_path: Path, out: Path, prompt: str) -> int:
+    """Everything, in order. The exit code."""
+    import bpy
+    from review import render_review
+    from shot import build_shot
+    from terminal import Bar
+
+    out.mkdir(parents=True, exist_ok=True)
+    _clear(out)
+    bpy.context.preferences.filepaths.save_version = 0  # no scene.blend1
+    bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
+    session, state, runtime = (importlib.import_module(f"{MODULE}.{name}") for name in ("session", "state", "runtime"))
+    bar = Bar()
+
+    def show(now: Any) -> None:
+        if now.job is not None:
+            bar.show(now.job.fraction, state.job_summary(now.job, now.clock()))
+
+    try:
+        scene = build_shot(prompt)
+        print(f"Three cameras, frames {scene.frame_start} to {scene.frame_end}: “{prompt}”", flush=True)
+        bpy.ops.collaborative_cameras.generate(folder=str(out))
+        runtime.session.wait(show)
+        render_review(scene, out / "review.png", bar.show)
+        bpy.ops.wm.save_as_mainfile(filepath=str(out / "scene.blend"), check_existing=False)
+    except session.GenerationFailedError as error:
+        bar.close()
+        print(error.problem.text(), file=sys.stderr)
+        return 1
+    finally:
+        bar.close()
+        bpy.ops.preferences.addon_disable(module=MODULE)
+    return 0
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier demonstration left, so that its frames are not taken for this one's."""
+    for folder in out.glob("view_[0-9][0-9]"):
+        shutil.rmtree(folder)
+    for name in ("take.json", "scene.blend", "review.png"):
+        (out / name).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
