@@ -154,7 +154,7 @@ class CollaborativeVideoPipeline:
         Raises:
             CheckpointError: as `from_official`.
         """
-        folder = STARTER if str(folder) == "starter" else Path(folder)
+        folder = _model_folder(folder)
         info = _read_info(folder)
         return cls(
             unet=_load_component(CollaborativeUNet, folder / "unet"),
@@ -223,9 +223,9 @@ class CollaborativeVideoPipeline:
         Raises:
             RequestError: a setting outside its range.
         """
+        check_request(cameras, num_inference_steps, multistep, accumulate_step, anchors)
         multistep, accumulate_step = _with_defaults(multistep, accumulate_step, cameras.views)
         shape = (cameras.views, self.unet.config.in_channels, cameras.frames, cameras.height // 8, cameras.width // 8)
-        _check(cameras, num_inference_steps, multistep, accumulate_step, anchors, shape)
         solver = make_solver(scheduler, self.scheduler.config, num_inference_steps)
         report = on_step or (lambda progress: None)
         draws = Draws(seed, self.device, latents, pairings, renoise, pseudo_slope)
@@ -324,14 +324,18 @@ def _with_defaults(multistep: int | None, accumulate_step: int | None, views: in
     )
 
 
-def _check(
+def check_request(
     cameras: Cameras,
     num_inference_steps: int,
-    multistep: int,
-    accumulate_step: int,
-    anchors: Output | None,
-    shape: tuple[int, ...],
+    multistep: int | None = None,
+    accumulate_step: int | None = None,
+    anchors: Output | None = None,
 ) -> None:
+    """Checks what can be checked without a model.
+
+    Raises:
+        RequestError: a setting outside its range, or anchors that do not go with the cameras.
+    """
     if cameras.frames > MAX_FRAMES:
         raise RequestError(
             f"{cameras.frames} frames are too many: at most {MAX_FRAMES} can be made.",
@@ -339,13 +343,28 @@ def _check(
         )
     if not 1 <= num_inference_steps <= 1000:
         raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 1000; 25 is the default.")
-    if multistep < 1 or accumulate_step < 1:
+    if any(value is not None and value < 1 for value in (multistep, accumulate_step)):
         raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
-    if anchors is not None and (len(anchors.latents) >= shape[0] or anchors.latents.shape[1:] != shape[1:]):
+    size = (cameras.frames, cameras.height // 8, cameras.width // 8)
+    if anchors is not None and (len(anchors.latents) >= cameras.views or anchors.latents.shape[2:] != size):
         raise RequestError(
-            f"The finished views' latents have shape {anchors.latents.shape}, those to be made {shape}.",
+            f"The finished views' latents have shape {anchors.latents.shape}; {cameras.views} views of "
+            f"{cameras.frames} frames and {cameras.width} x {cameras.height} pixels cannot follow them.",
             "Give the cameras of the finished views first, then at least one new one, of the same frames and size.",
         )
+
+
+def find_info(folder: str | Path) -> ModelInfo:
+    """What a model that `from_pretrained` would load was trained for, without loading it.
+
+    Raises:
+        CheckpointError: no such model.
+    """
+    return _read_info(_model_folder(folder))
+
+
+def _model_folder(folder: str | Path) -> Path:
+    return STARTER if str(folder) == "starter" else Path(folder)
 
 
 def _read_info(folder: Path) -> ModelInfo:

@@ -8,7 +8,9 @@ from pathlib import Path
 import imageio.v3 as iio
 import pytest
 
+from cvd.camera_files import read_transforms
 from cvd.cli import main
+from cvd.sampling import unet_calls
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +33,9 @@ def test_generate_writes_everything_and_the_same_bytes_for_a_seed(
     out = tmp_path / "a"
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     frames = {f"view_{view:02d}/{frame:04d}.png" for view in range(3) for frame in range(1, 5)}
-    videos = {f"view_{view:02d}.mp4" for view in range(3)}
-    assert names == frames | videos | {"grid.mp4", "transforms.json", "trajectories.png", "take.json"}
+    stems = ["grid", *(f"view_{view:02d}" for view in range(3))]
+    videos = {f"{stem}.{suffix}" for stem in stems for suffix in ("mp4", "gif")}
+    assert names == frames | videos | {"transforms.json", "trajectories.png", "take.json", "latents.npy"}
     for name in frames:
         assert (out / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert iio.imread(out / "view_00" / "0001.png").shape == (32, 32, 3)
@@ -50,12 +53,19 @@ def test_generated_cameras_can_be_used_again(generate: tuple[str | Path, ...], t
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--pattern", "circle", "--model", "/nowhere"), "/nowhere/model.json does not exist"),
+        (("--pattern", "circle", "--model", "/nowhere"), "/nowhere is not a model"),
+        (("--pattern", "circle", "--steps", "0"), "num_inference_steps is 0"),
+        (("--pattern", "circle", "--lora", "a.safetensors=0.5"), "go with a folder of the official files"),
+        (("--pattern", "circle", "--scale", "-1"), "cannot be scaled"),
+        (("--pattern", "circle", "--reverse", "0"), "go with --cameras"),
+        (("--pattern", "circle", "--prompt-file", "/nowhere.json"), "/nowhere.json does not exist"),
+        (("--pattern", "circle", "--anchor", "/nowhere"), "holds no latents.npy"),
+        (("--colmap", "/nowhere"), "/nowhere/cameras.txt does not exist"),
         (("--pattern", "circle", "--size", "30x32"), "not a multiple of 8"),
         (("--pattern", "circle", "--size", "big"), "not of the form WxH"),
         (("--cameras", "/nowhere.txt"), "/nowhere.txt does not exist"),
         (("--transforms", "/nowhere.json", "--views", "3"), "--views goes with --pattern"),
-        (("--pattern", "circle", "--frames", "40"), "at most 16"),
+        (("--pattern", "circle", "--frames", "129"), "at most 128"),
     ],
 )
 def test_bad_input_is_one_line_and_a_failure(
@@ -79,3 +89,53 @@ def test_it_runs_as_a_module_and_says_what_it_can() -> None:
     )
     assert done.returncode == 0
     assert "generate" in done.stdout
+
+
+def test_prompt_files_and_seeds_have_a_folder_each(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
+    document = {"prompts": ["a", "b"], "negative_prompts": ["", "dark"], "seeds": [[1, 2], 3]}
+    (tmp_path / "prompts.json").write_text(json.dumps(document))
+    arguments = ("--pattern", "circle", "--prompt-file", tmp_path / "prompts.json", "--out", tmp_path / "out")
+    assert run(*generate, *arguments) == 0
+    takes = {path.parent.relative_to(tmp_path / "out").as_posix(): path for path in tmp_path.rglob("take.json")}
+    assert set(takes) == {"prompt_00/seed_1", "prompt_00/seed_2", "prompt_01/seed_3"}
+    last = json.loads(takes["prompt_01/seed_3"].read_text())
+    assert (last["prompt"], last["negative_prompt"], last["seed"]) == ("b", "dark", 3)
+
+
+def test_anchored_views_keep_their_bytes(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
+    assert run(*generate, "--pattern", "circle", "--views", "2", "--out", tmp_path / "a") == 0
+    more = ("--pattern", "upper_hemi", "--views", "1", "--anchor", tmp_path / "a", "--out", tmp_path / "b")
+    assert run(*generate, *more) == 0
+    for view in (0, 1):
+        name = f"view_{view:02d}/0004.png"
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert (tmp_path / "b" / "view_02" / "0004.png").is_file()
+
+
+def test_a_draft_is_at_least_three_times_cheaper(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
+    arguments = (*generate[:3], "--size", "32x32", "--frames", "2", "--pattern", "circle", "--draft")
+    assert run(*arguments, "--out", tmp_path) == 0
+    take = json.loads((tmp_path / "take.json").read_text())
+    full = unet_calls(take["model"]["num_inference_steps"], 1, 1)
+    assert full >= 3 * unet_calls(take["num_inference_steps"], take["multistep"], take["accumulate_step"])
+    assert take["scheduler"] == "dpmsolver++"
+
+
+def test_convert_writes_a_model_that_generates_the_same(official_folder: Path, tmp_path: Path) -> None:
+    assert run("convert", "--model", official_folder, "--out", tmp_path / "model") == 0
+    common = ("--pattern", "circle", "--size", "32x32", "--steps", "1", "--frames", "2")
+    for model, out in ((official_folder, "a"), (tmp_path / "model", "b")):
+        assert run("generate", "--model", model, *common, "--out", tmp_path / out) == 0
+    name = "view_01/0002.png"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_cameras_go_from_format_to_format(tmp_path: Path) -> None:
+    pattern = ("--pattern", "circle", "--views", "3", "--size", "96x64", "--scale", "2")
+    assert run("cameras", *pattern, "--to", "colmap", "realestate", "--out", tmp_path / "a") == 0
+    assert run("cameras", "--colmap", tmp_path / "a" / "colmap", "--to", "transforms", "--out", tmp_path / "b") == 0
+    cameras = read_transforms(tmp_path / "b" / "transforms.json")
+    assert (cameras.views, cameras.frames, cameras.width) == (3, 16, 96)
+    assert cameras.largest_motion() == pytest.approx(2)
+    assert (tmp_path / "a" / "view_02.txt").is_file()
+    assert iio.imread(tmp_path / "b" / "trajectories.png").ndim == 3
