@@ -106,5 +106,39 @@ def test_whole_run(recording: Recording, pipe: CollaborativeVideoPipeline) -> No
     assert len(unet_outputs) == calls
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.02), (torch.float16, 0.003)])
+def test_half_precision(
+    official_folder: Path, pipe: CollaborativeVideoPipeline, dtype: torch.dtype, tolerance: float
+) -> None:
+    """The first U-Net call of a recorded run, against the same call in float32."""
+    recording = Recording("pair_slope")
+
+    def first_call(pipe: CollaborativeVideoPipeline) -> np.ndarray:
+        class FirstCall(Exception):
+            pass
+
+        def keep(module: torch.nn.Module, arguments: tuple, output: tuple) -> None:
+            raise FirstCall(output[0].float().numpy())
+
+        meta, hook = recording.meta, pipe.unet.register_forward_hook(keep)
+        try:
+            pipe(
+                meta["prompt"],
+                recording.cameras,
+                negative_prompt=meta["negative_prompt"],
+                num_inference_steps=meta["steps"],
+                latents=_normal(meta["seed"], recording["latents_final"].shape),
+                pseudo_slope=meta["slope"],
+            )
+        except FirstCall as call:
+            return call.args[0]
+        finally:
+            hook.remove()
+        raise AssertionError("the U-Net was not called")
+
+    half = CollaborativeVideoPipeline.from_official(official_folder, dtype=dtype)
+    assert relative_error(first_call(half), first_call(pipe)) < tolerance
+
+
 def _normal(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.random.RandomState(seed).standard_normal(shape)

@@ -1,0 +1,160 @@
+"""What one U-Net call costs, against diffusers' plain AnimateDiff U-Net on the same batch."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+from diffusers.models.unets.unet_motion_model import UNetMotionModel
+from torch.utils.flop_counter import FlopCounterMode
+
+from .epipolar import EpipolarBias, EpipolarContext
+from .models.camera_encoder import CameraPoseEncoder
+from .models.unet import CollaborativeUNet
+from .plucker import plucker_maps
+from .trajectories import pattern_cameras
+
+GUIDANCE_BRANCHES = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one U-Net call: seconds of every repeat, floating point operations, bytes beyond weights and inputs."""
+
+    seconds: tuple[float, ...]
+    flops: int
+    peak_bytes: int
+
+    @property
+    def median_seconds(self) -> float:
+        """Median over the repeats."""
+        return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours and the yardstick on one batch, timed in turns in one run."""
+
+    ours: Cost
+    animatediff: Cost
+
+    @property
+    def time_ratio(self) -> float:
+        """Median of the ratios of neighbouring calls, so that a machine whose speed drifts does not matter."""
+        pairs = zip(self.ours.seconds, self.animatediff.seconds, strict=True)
+        return statistics.median(ours / yardstick for ours, yardstick in pairs)
+
+
+def compare(
+    unet_config: dict[str, Any],
+    views: int = 2,
+    frames: int = 16,
+    size: int = 256,
+    repeats: int = 3,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> Comparison:
+    """Times one call of `CollaborativeUNet` and one of `UNetMotionModel`, in turns, with random weights.
+
+    Args:
+        unet_config: arguments of `CollaborativeUNet`; the yardstick gets the same.
+        size: width and height of the videos in pixels.
+        repeats: timed calls of each, after one that is not timed.
+    """
+    torch.manual_seed(0)
+    with torch.device(device):
+        ours = CollaborativeUNet(**unet_config).to(dtype).eval().requires_grad_(False)
+        plain = _animatediff_unet(ours).to(dtype).eval().requires_grad_(False)
+        batch = GUIDANCE_BRANCHES * views
+        sample = torch.randn(batch, ours.config.in_channels, frames, size // 8, size // 8, dtype=dtype)
+        text = torch.randn(batch, 77, ours.config.cross_attention_dim, dtype=dtype)
+        timestep = torch.tensor(500)
+    features, context = _conditioning(ours, views, frames, size, dtype, device)
+
+    def call_ours() -> None:
+        ours(sample, timestep, text, features, context)
+
+    def call_plain() -> None:
+        plain(sample, timestep, text.repeat_interleave(frames, dim=0))
+
+    calls = {"ours": call_ours, "animatediff": call_plain}
+    with torch.inference_mode():
+        peaks = {name: _peak_bytes(call, device) for name, call in calls.items()}
+        seconds: dict[str, list[float]] = {name: [] for name in calls}
+        for _ in range(repeats):
+            for name, call in calls.items():
+                seconds[name].append(_timed(call, device))
+        flops = {name: _flops(call) for name, call in calls.items()}
+    return Comparison(**{name: Cost(tuple(seconds[name]), flops[name], peaks[name]) for name in calls})
+
+
+def _animatediff_unet(ours: CollaborativeUNet) -> UNetMotionModel:
+    config = {name: value for name, value in ours.config.items() if not name.startswith("_")}
+    config.pop("cross_attention_levels")
+    return UNetMotionModel(**config)
+
+
+def _conditioning(
+    unet: CollaborativeUNet, views: int, frames: int, size: int, dtype: torch.dtype, device: str
+) -> tuple[list[torch.Tensor], EpipolarContext]:
+    """Camera features and epipolar context, which a run computes once, outside the timed call."""
+    cameras = pattern_cameras("circle", views, size, size, frames)
+    encoder = CameraPoseEncoder(
+        channels=tuple(unet.config.block_out_channels), num_attention_heads=unet.config.motion_num_attention_heads
+    ).to(device=device, dtype=dtype)
+    maps = torch.from_numpy(plucker_maps(cameras)).transpose(1, 2).to(device=device, dtype=dtype)
+    partners = [(view + 1) % views for view in range(views)]
+    with torch.inference_mode():
+        return encoder(maps), EpipolarContext(EpipolarBias(cameras, dtype, device), partners, 0.3)
+
+
+def _timed(call: Callable[[], None], device: str) -> float:
+    _synchronise(device)
+    start = time.perf_counter()
+    call()
+    _synchronise(device)
+    return time.perf_counter() - start
+
+
+def _flops(call: Callable[[], None]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def _peak_bytes(call: Callable[[], None], device: str) -> int:
+    """Memory beyond what was in use before: the GPU's allocator knows it, on a processor the process is watched."""
+    gc.collect()
+    if device.startswith("cuda"):
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        return torch.cuda.max_memory_allocated(device) - before
+    process, done = psutil.Process(), threading.Event()
+    before = peak = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.005):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        call()
+    finally:
+        done.set()
+        watcher.join()
+    return peak - before
+
+
+def _synchronise(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)

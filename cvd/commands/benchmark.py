@@ -1,0 +1,76 @@
+"""`python -m cvd benchmark`: what one U-Net call costs, against AnimateDiff's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from inspect import signature
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from ..benchmark import Comparison, compare
+from ..models.unet import CollaborativeUNet
+from ..pipeline import STARTER
+from ..weight_files import read_config
+from .model_options import DTYPES
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds `benchmark` to the command line."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="one U-Net call against diffusers' AnimateDiff",
+        description="Times one U-Net call of ours and one of diffusers' plain AnimateDiff U-Net on the same batch, in "
+        "turns in one run, with random weights; counts operations and memory.",
+    )
+    parser.add_argument(
+        "--architecture",
+        choices=("official", "starter"),
+        default="official",
+        help="whose widths (default official: 14 GB of memory in float32, and minutes per call on a processor)",
+    )
+    parser.add_argument("--views", type=int, default=2, metavar="N", help="views (default 2)")
+    parser.add_argument("--frames", type=int, default=16, metavar="F", help="frames per view (default 16)")
+    parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="width and height (default 256)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="timed calls of each (default 3)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the weights (default float32)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measures, and prints a table or JSON."""
+    config = read_config(STARTER / "unet" / "config.json") if arguments.architecture == "starter" else {}
+    result = compare(
+        {name: value for name, value in config.items() if name in signature(CollaborativeUNet).parameters},
+        arguments.views,
+        arguments.frames,
+        arguments.size,
+        arguments.repeats,
+        DTYPES[arguments.dtype],
+        arguments.device,
+    )
+    if arguments.json:
+        settings = {name: value for name, value in vars(arguments).items() if name not in ("func", "json", "command")}
+        print(json.dumps({"settings": settings, "time_ratio": result.time_ratio, **asdict(result)}))
+    else:
+        Console().print(_table(result))
+
+
+def _table(result: Comparison) -> Table:
+    table = Table(title="One U-Net call")
+    for column in ("", "ours", "AnimateDiff", "ratio"):
+        table.add_column(column, justify="left" if not column else "right")
+    ours, plain = result.ours, result.animatediff
+    table.add_row(
+        "seconds (median)", f"{ours.median_seconds:.3f}", f"{plain.median_seconds:.3f}", f"{result.time_ratio:.2f}"
+    )
+    table.add_row("TFLOP", f"{ours.flops / 1e12:.3f}", f"{plain.flops / 1e12:.3f}", f"{ours.flops / plain.flops:.2f}")
+    ratio = ours.peak_bytes / max(plain.peak_bytes, 1)
+    table.add_row("peak memory, GB", f"{ours.peak_bytes / 1e9:.3f}", f"{plain.peak_bytes / 1e9:.3f}", f"{ratio:.2f}")
+    return table

@@ -1,0 +1,28 @@
+import torch
+
+from cvd.benchmark import compare
+
+
+def test_costs_of_both_are_measured_on_one_batch() -> None:
+    config = {
+        "block_out_channels": (16, 32),
+        "layers_per_block": 1,
+        "cross_attention_levels": 1,
+        "cross_attention_dim": 16,
+        "num_attention_heads": 2,
+        "motion_num_attention_heads": 2,
+        "norm_num_groups": 8,
+    }
+    result = compare(config, views=3, frames=4, size=64, repeats=2, dtype=torch.float32)
+    assert len(result.ours.seconds) == len(result.animatediff.seconds) == 2
+    assert min(result.ours.seconds + result.animatediff.seconds) > 0
+    assert result.time_ratio > 0
+    # The epipolar modules and the camera's merge layers come on top, and nothing else does.
+    assert 1.1 < result.ours.flops / result.animatediff.flops < 2.5
+
+
+def test_flops_grow_with_the_batch() -> None:
+    config = {"block_out_channels": (16, 32), "layers_per_block": 1, "cross_attention_levels": 1, "norm_num_groups": 8}
+    config |= {"cross_attention_dim": 16, "num_attention_heads": 2, "motion_num_attention_heads": 2}
+    two, four = (compare(config, views=views, frames=4, size=32, repeats=1).ours.flops for views in (2, 4))
+    assert 1.9 < four / two < 2.1
