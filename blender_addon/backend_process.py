@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from .protocol.connection import Installation, read_installation
 
 LOG_TAIL_LINES = 12
 TERMINATE_TIMEOUT = 5.0
+KEEP_SECONDS = 7 * 24 * 3600.0
 
 
 class BackendStartError(AddonError):
@@ -67,6 +70,7 @@ class BackendProcess:
         self.launch = launch
         installation = launch.installation()
         launch.folder.mkdir(parents=True, exist_ok=True)
+        _remove_old_files(launch.folder)
         launch.connection_file.unlink(missing_ok=True)
         command = [installation.python, "-m", "backend", "serve"]
         command += ["--connection-file", str(launch.connection_file), "--parent-pid", str(launch.parent_pid)]
@@ -122,6 +126,15 @@ class BackendProcess:
                 self._process.kill()
                 self._process.wait()
         self.launch.connection_file.unlink(missing_ok=True)
+
+
+def _remove_old_files(folder: Path) -> None:
+    """Remove what services of earlier Blenders left; each has its own connection file, lock and log."""
+    oldest = time.time() - KEEP_SECONDS
+    for path in folder.iterdir():
+        if path.is_file() and path.stat().st_mtime < oldest:
+            with contextlib.suppress(PermissionError):  # still in use, on Windows
+                path.unlink(missing_ok=True)
 
 
 def _environment() -> dict[str, str]:

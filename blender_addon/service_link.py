@@ -68,14 +68,14 @@ class _Job:
     take: Take
 
 
-class ServiceLink(threading.Thread):
+class ServiceLink:
     """One start of the service, from its process's start to its end. The last event is `BackendStopped`."""
 
     def __init__(self, launch: Launch, client_name: str) -> None:
         """client_name: what the service's log calls this Blender."""
-        super().__init__(name="collaborative-cameras", daemon=True)
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="collaborative-cameras", daemon=True)
         self._launch = launch
         self._client_name = client_name
         self._process: BackendProcess | None = None
@@ -86,6 +86,14 @@ class ServiceLink(threading.Thread):
         self._stopping = False
 
     # ------------------------------------------------------------------------------------------ Blender's main thread
+
+    def start(self) -> None:
+        """Start the thread and with it the service."""
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended, for at most `timeout` seconds."""
+        self._thread.join(timeout)
 
     def submit(self, submission: Submission) -> None:
         """Ask for a generation; it is sent as soon as the service is ready."""
@@ -101,11 +109,11 @@ class ServiceLink(threading.Thread):
 
     # ----------------------------------------------------------------------------------------------------- this thread
 
-    def run(self) -> None:
+    def _run(self) -> None:
         """The thread's life. Whatever ends it is reported."""
         problem: Problem | None = None
         try:
-            self._start()
+            self._connect()
             while not self._stopping:
                 self._step()
         except (AddonError, ProtocolError, OSError) as error:
@@ -117,7 +125,7 @@ class ServiceLink(threading.Thread):
             self._shut_down()
             self.events.put(BackendStopped(problem))
 
-    def _start(self) -> None:
+    def _connect(self) -> None:
         """Start the process, and greet the service once it says where it is."""
         self.events.put(BackendStarting(self._launch.log_path))
         self._process = BackendProcess(self._launch)

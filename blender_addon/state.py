@@ -110,7 +110,7 @@ class Job:
     """The generation at work. Times are those of `State.clock`."""
 
     started: float
-    stage: str = "waiting"
+    stage: str = ""
     step: int = 0
     of: int = 0
     position: int = 0
@@ -140,6 +140,23 @@ class State:
     take_folder: Path | None = None
     problem: Problem | None = None
     notice: str = ""
+
+    def summary(self) -> str:
+        """The job in one line: what is being done, how far it is and how long it will take. Empty without a job."""
+        job = self.job
+        if job is None:
+            return ""
+        if job.cancelling:
+            return "Cancelling"
+        if self.backend is BackendState.STARTING:
+            return "Starting the backend"
+        if not job.stage:
+            return f"Waiting, {job.position} before this one" if job.position else "Waiting"
+        text = job.stage.capitalize()
+        if job.of:
+            text += f" {job.step} / {job.of}"
+        left = job.seconds_left(self.clock())
+        return text if left is None else f"{text}, {format_duration(left)} left"
 
     def begin_job(self) -> None:
         """Generate was pressed."""
@@ -197,14 +214,3 @@ def format_duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {seconds_left:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def job_summary(job: Job, now: float) -> str:
-    """A job in one line: what is being done, how far it is and how long it will take."""
-    if job.cancelling:
-        return "Cancelling"
-    text = job.stage.capitalize()
-    if job.of:
-        text += f" {job.step} / {job.of}"
-    left = job.seconds_left(now)
-    return f"{text}, {format_duration(left)} left" if left is not None else text

@@ -43,12 +43,12 @@ def run(zip_path: Path, out: Path, prompt: str) -> int:
     _clear(out)
     bpy.context.preferences.filepaths.save_version = 0  # no scene.blend1
     bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-    session, state, runtime = (importlib.import_module(f"{MODULE}.{name}") for name in ("session", "state", "runtime"))
+    session, runtime = (importlib.import_module(f"{MODULE}.{name}") for name in ("session", "runtime"))
     bar = Bar()
 
-    def show(now: Any) -> None:
-        if now.job is not None:
-            bar.show(now.job.fraction, state.job_summary(now.job, now.clock()))
+    def show(state: Any) -> None:
+        if state.job is not None:
+            bar.show(state.job.fraction, state.summary())
 
     try:
         scene = build_shot(prompt)

@@ -10,7 +10,7 @@ from .. import runtime
 from ..cameras import render_size, scene_cameras
 from ..problem import Problem
 from ..sizing import generation_size
-from ..state import BackendState, State, job_summary
+from ..state import BackendState, State
 
 _BACKEND_ICONS = {
     BackendState.STOPPED: "RADIOBUT_OFF",
@@ -114,7 +114,7 @@ def _draw_generate(layout: bpy.types.UILayout, state: State) -> None:
         if state.notice:
             layout.label(text=state.notice, icon="INFO")
         return
-    column.progress(factor=state.job.fraction, text=job_summary(state.job, state.clock()))
+    column.progress(factor=state.job.fraction, text=state.summary())
     column.operator("collaborative_cameras.cancel", icon="CANCEL")
 
 

@@ -18,7 +18,6 @@ from blender_addon.state import (
     Model,
     State,
     format_duration,
-    job_summary,
 )
 
 MODEL = Model("starter", 64, 8, 16, 25, 8.5)
@@ -57,9 +56,20 @@ def test_the_time_left_counts_down_between_reports() -> None:
     state.begin_job()
     state.apply(JobProgress("denoising", 5, 20, 30.0))
     state.clock.now += 10
-    assert job_summary(state.job, state.clock()) == "Denoising 5 / 20, 20 s left"
+    assert state.summary() == "Denoising 5 / 20, 20 s left"
     state.clock.now += 100
     assert state.job.seconds_left(state.clock()) == 0
+
+
+def test_before_the_first_step_it_says_what_is_waited_for() -> None:
+    state = State(clock=Clock())
+    state.apply(BackendStarting(Path("backend.log")))
+    state.begin_job()
+    assert state.summary() == "Starting the backend"
+    state.apply(BackendReady("cpu", (MODEL,), Path("service.log")))
+    assert state.summary() == "Waiting"
+    state.apply(JobQueued(Path("take"), 2))
+    assert state.summary() == "Waiting, 2 before this one"
 
 
 def test_a_backend_that_ends_takes_its_job_with_it() -> None:
