@@ -112,14 +112,6 @@ def describe_failure(error: Exception) -> ErrorInfo:
     )
 
 
-def choose_device(wish: str) -> str:
-    """ "cuda" or "cpu" from "auto", "cuda", "cpu". Raises RuntimeError when CUDA is asked for and not there."""
-    available = torch.cuda.is_available()
-    if wish == "cuda" and not available:
-        raise RuntimeError("PyTorch finds no CUDA device. Start with --device cpu or auto.")
-    return "cuda" if available and wish != "cpu" else "cpu"
-
-
 def installed_models() -> tuple[ModelInfo, ...]:
     """The models that can be asked for by name. When they are missing the log says so; jobs may still name a folder."""
     try:

@@ -26,7 +26,7 @@ from .server import Service
 from .store import Store
 
 LOG_BYTES, LOG_FILES = 2 * 2**20, 3
-LOCK_SECONDS = 5.0  # a service that was told to stop needs a moment
+LOCK_SECONDS = 2.0  # a service that was told to stop needs a moment
 LOOPBACK = "127.0.0.1"
 FILE_ONLY = {"file_only": True}  # of log records that the command line shows in its own way
 

@@ -133,6 +133,7 @@ class Service:
 
     async def _receive(self) -> None:
         while True:
+            await asyncio.sleep(0)  # receiving what is there already does not let the other tasks run, this does
             route, *frames = await self._socket.recv_multipart()
             self._heard[route] = time.monotonic()
             try:

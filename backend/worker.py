@@ -71,13 +71,27 @@ class Service:
 
 
 def start(service: Service, device: str) -> Generator:
-    """Import the model library and greet the service. device: "auto", "cpu" or "cuda"."""
-    from . import generation  # imports PyTorch, which must not print into the pipe, nor keep it from being listened to
+    """Import the model library and greet the service. device: "auto", "cpu" or "cuda".
 
-    generator = generation.Generator(generation.choose_device(device))
+    The imports are here because they take seconds and may print: the pipes must be listened to, and out of reach.
+    """
+    device = choose_device(device)
+    from . import generation
+
+    generator = generation.Generator(device)
     models = generation.installed_models()
     service.send(Welcome(session=new_id(), service_version=__version__, device=generator.device, models=models))
     return generator
+
+
+def choose_device(wish: str) -> str:
+    """ "cuda" or "cpu" from "auto", "cuda", "cpu". Raises RuntimeError when CUDA is asked for and not there."""
+    import torch
+
+    available = torch.cuda.is_available()
+    if wish == "cuda" and not available:
+        raise RuntimeError("PyTorch finds no CUDA device. Start with --device cpu or auto.")
+    return "cuda" if available and wish != "cpu" else "cpu"
 
 
 def work(service: Service, generator: Generator) -> None:
