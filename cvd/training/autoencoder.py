@@ -94,7 +94,7 @@ class DecoderStage(AutoencoderStage):
 
     def __init__(self, *args, latents: np.ndarray, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.latents = latents
+        self.latents, self.learning_rate = latents, 4e-4
         self.vae.requires_grad_(False)
         self.parameters = {
             name: p for name, p in self.vae.named_parameters() if name.startswith(("decoder.", "post_quant_conv."))

@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from cvd.models.camera_encoder import CameraPoseEncoder
 from cvd.models.unet import CollaborativeUNet
 from cvd.starter.captions import VOCABULARY
+from cvd.training import parallel
 from cvd.training.autoencoder import AutoencoderStage, DecoderStage, build_autoencoder
 from cvd.training.errors import TrainingError
 from cvd.training.image import ImageStage
@@ -49,7 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "goes on where it stopped; --minutes counts all sittings together.",
     )
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--run", type=Path, default=Path("runs/starter"), help="folder of the data and checkpoints")
+    parser.add_argument("--folder", type=Path, default=Path("runs/starter"), help="folder of the data and checkpoints")
     parser.add_argument(
         "--minutes", type=float, help="training time of the stage (default: what the starter model took)"
     )
@@ -65,59 +66,60 @@ def train(args: argparse.Namespace) -> int:
     """Run one stage; the exit code is 0."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(STAGES.index(args.stage))
-    pools = args.run / "pool"
+    parallel.start()
+    pools = args.folder / "pool"
     if args.stage == "render":
         render_stills(pools / "stills_validation", 128, seed=3)
         render_clips(pools / "clips_validation", 8, seed=4)
         render_stills(pools / "stills", args.stills, seed=1)
         render_clips(pools / "clips", args.clips, seed=2)
     elif args.stage == "encode":
-        vae = _frozen(AutoencoderKL, args.run / "vae")
+        vae = _frozen(AutoencoderKL, args.folder / "vae")
         for name in POOLS:
             encode_pool(vae, pools / name)
     elif args.stage == "ship":
-        ship(args.run, args.out or args.run / "weights")
+        ship(args.folder, args.out or args.folder / "weights")
     else:
         minutes = DEFAULT_MINUTES[args.stage] if args.minutes is None else args.minutes
-        fit(_stage(args), args.run / args.stage, Limits(minutes), log=lambda line: print(line, flush=True))
+        fit(_stage(args), args.folder / args.stage, Limits(minutes), log=lambda line: print(line, flush=True))
     return 0
 
 
 def _stage(args: argparse.Namespace) -> Stage:
-    batch = {} if args.batch_size is None else {"batch_size": args.batch_size}
-    pools, sizes = args.run / "pool", Sizes()
+    batch = {"seed": parallel.rank()} | ({} if args.batch_size is None else {"batch_size": args.batch_size})
+    pools, sizes = args.folder / "pool", Sizes()
     stills = Pool.open(pools / "stills"), Pool.open(pools / "stills_validation")
     if args.stage == "autoencoder":
-        return AutoencoderStage(build_autoencoder(sizes.autoencoder), *stills, args.run / "vae", **batch)
-    vae = _frozen(AutoencoderKL, args.run / "vae")
+        return AutoencoderStage(build_autoencoder(sizes.autoencoder), *stills, args.folder / "vae", **batch)
+    vae = _frozen(AutoencoderKL, args.folder / "vae")
     if args.stage == "decoder":
         latents = LatentPool.open(pools / "stills").latents
-        return DecoderStage(vae, *stills, args.run / "vae", latents=latents, **batch)
+        return DecoderStage(vae, *stills, args.folder / "vae", latents=latents, **batch)
     if args.stage == "image":
         tokenizer = build_tokenizer(VOCABULARY)
-        save_tokenizer(tokenizer, args.run / "tokenizer")
+        save_tokenizer(tokenizer, args.folder / "tokenizer")
         unet, text_encoder = build_image_unet(sizes), build_text_encoder(tokenizer, sizes.text)
-        return ImageStage(unet, text_encoder, tokenizer, vae, LatentPool.open(pools / "stills"), args.run, **batch)
+        return ImageStage(unet, text_encoder, tokenizer, vae, LatentPool.open(pools / "stills"), args.folder, **batch)
     return _video_stage(args, vae, sizes, batch)
 
 
 def _video_stage(args: argparse.Namespace, vae: AutoencoderKL, sizes: Sizes, batch: dict[str, int]) -> VideoStage:
     """A video stage on top of what the stage before it saved."""
     if args.stage == "motion":
-        unet = build_collaborative_unet(_frozen(UNet2DConditionModel, args.run / "image_unet"), sizes.frames)
+        unet = build_collaborative_unet(_frozen(UNet2DConditionModel, args.folder / "image_unet"), sizes.frames)
         camera_encoder = build_camera_encoder(sizes)
     else:
-        unet = _frozen(CollaborativeUNet, args.run / "unet")
-        camera_encoder = _frozen(CameraPoseEncoder, args.run / "camera_encoder")
+        unet = _frozen(CollaborativeUNet, args.folder / "unet")
+        camera_encoder = _frozen(CameraPoseEncoder, args.folder / "camera_encoder")
     return VIDEO_STAGES[args.stage](
         unet,
         camera_encoder,
-        _frozen(CLIPTextModel, args.run / "text_encoder"),
-        CLIPTokenizer.from_pretrained(args.run / "tokenizer"),
+        _frozen(CLIPTextModel, args.folder / "text_encoder"),
+        CLIPTokenizer.from_pretrained(args.folder / "tokenizer"),
         vae,
-        LatentPool.open(args.run / "pool" / "clips"),
-        LatentPool.open(args.run / "pool" / "clips_validation"),
-        args.run,
+        LatentPool.open(args.folder / "pool" / "clips"),
+        LatentPool.open(args.folder / "pool" / "clips_validation"),
+        args.folder,
         **batch,
     )
 

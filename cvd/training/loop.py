@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from cvd.training import parallel
 from cvd.training.errors import TrainingError
 
 WARM_UP_STEPS = 100
@@ -82,12 +83,10 @@ def fit(stage: Stage, folder: Path, limits: Limits, log: Callable[[str], None] =
     optimizer = torch.optim.AdamW(parameters.values(), lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3)
     ema = Ema(parameters, limits.ema_decay)
     step, elapsed = _resume(folder / "checkpoint.pt", parameters, ema, optimizer)
-    budget, mean_loss = limits.minutes * 60, None
-    next_log, next_checkpoint = elapsed, elapsed + limits.checkpoint_minutes * 60
-    next_picture = elapsed + min(limits.validate_minutes, 2) * 60
-    while elapsed < budget and (limits.steps is None or step < limits.steps):
+    progress, mean_loss, watch = elapsed / (limits.minutes * 60), None, _Watch(stage, folder, limits, elapsed, log)
+    while progress < 1 and (limits.steps is None or step < limits.steps):
         began = time.monotonic()
-        rate = stage.learning_rate * _rate(step, elapsed / budget)
+        rate = stage.learning_rate * _rate(step, progress)
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss = stage.loss()
@@ -104,32 +103,46 @@ def fit(stage: Stage, folder: Path, limits: Limits, log: Callable[[str], None] =
                 f"The loss of stage {stage.name} is not finite at step {step}.",
                 f"Lower its learning rate and delete {folder / 'checkpoint.pt'} to start over.",
             )
-        if elapsed >= next_log:
-            next_log = elapsed + 15
-            log(
-                f"{stage.name} step {step} {elapsed / 60:.1f}/{limits.minutes:g} min loss {mean_loss:.4f} lr {rate:.1e}"
-            )
-        if elapsed >= next_picture:
-            next_picture = elapsed + limits.validate_minutes * 60
-            _look(stage, ema, folder, step, log)
-        if elapsed >= next_checkpoint:
-            next_checkpoint = elapsed + limits.checkpoint_minutes * 60
-            _checkpoint(folder / "checkpoint.pt", parameters, ema, optimizer, step, elapsed)
-    _checkpoint(folder / "checkpoint.pt", parameters, ema, optimizer, step, elapsed)
-    ema.swap(parameters)
-    stage.save()
-    log(f"{stage.name} finished at step {step}: {stage.validate(folder / 'final.png')}")
+        if step % parallel.MEETING_STEPS == 0:
+            elapsed = parallel.meet(parameters.values(), elapsed)
+            progress = elapsed / (limits.minutes * 60)
+        if parallel.rank() == 0:
+            watch.look(ema, optimizer, step, elapsed, f"loss {mean_loss:.4f} lr {rate:.1e}")
+    parallel.meet(parameters.values(), elapsed)
+    if parallel.rank() == 0:
+        _checkpoint(folder / "checkpoint.pt", parameters, ema, optimizer, step, elapsed)
+        ema.swap(parameters)
+        stage.save()
+        log(f"{stage.name} finished at step {step}: {stage.validate(folder / 'final.png')}")
+
+
+class _Watch:
+    """Log lines, contact sheets and checkpoints, each at its interval of training time."""
+
+    def __init__(self, stage: Stage, folder: Path, limits: Limits, elapsed: float, log: Callable[[str], None]) -> None:
+        self.stage, self.folder, self.limits, self.log = stage, folder, limits, log
+        self.next_log, self.next_checkpoint = elapsed, elapsed + limits.checkpoint_minutes * 60
+        self.next_picture = elapsed + min(limits.validate_minutes, 2) * 60
+
+    def look(self, ema: Ema, optimizer: torch.optim.Optimizer, step: int, elapsed: float, figures: str) -> None:
+        """Do whatever is due."""
+        stage, limits = self.stage, self.limits
+        if elapsed >= self.next_log:
+            self.next_log = elapsed + 15
+            self.log(f"{stage.name} step {step} {elapsed / 60:.1f}/{limits.minutes:g} min {figures}")
+        if elapsed >= self.next_picture:
+            self.next_picture = elapsed + limits.validate_minutes * 60
+            ema.swap(stage.parameters)
+            self.log(f"{stage.name} step {step} validation: {stage.validate(self.folder / f'step_{step:06d}.png')}")
+            ema.swap(stage.parameters)
+        if elapsed >= self.next_checkpoint:
+            self.next_checkpoint = elapsed + limits.checkpoint_minutes * 60
+            _checkpoint(self.folder / "checkpoint.pt", stage.parameters, ema, optimizer, step, elapsed)
 
 
 def _rate(step: int, progress: float) -> float:
     """Linear warm-up over steps, then half a cosine over the time box."""
     return min(1.0, (step + 1) / WARM_UP_STEPS) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
-
-
-def _look(stage: Stage, ema: Ema, folder: Path, step: int, log: Callable[[str], None]) -> None:
-    ema.swap(stage.parameters)
-    log(f"{stage.name} step {step} validation: {stage.validate(folder / f'step_{step:06d}.png')}")
-    ema.swap(stage.parameters)
 
 
 def _checkpoint(path: Path, parameters, ema: Ema, optimizer: torch.optim.Optimizer, step: int, elapsed: float) -> None:
