@@ -56,6 +56,7 @@ from .store import Store, StoreError
 ZAP_DOMAIN = "cvd"
 SILENT_SECONDS = 5.0  # a client that is alive says something every second
 LINGER_SECONDS = 1.0
+PEER_CHECK_SECONDS, PEER_GONE_SECONDS = 10.0, 60.0
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,9 @@ class Service:
         self._socket.zap_domain = ZAP_DOMAIN.encode()
         self._socket.router_mandatory = True  # a message to a client that has gone is an error, not nothing
         self._socket.maxmsgsize = MAX_BUFFER_BYTES
+        self._socket.sndhwm = 0  # a client that is slow to read, as a busy Blender is, still gets every message
+        self._socket.heartbeat_ivl = round(1000 * PEER_CHECK_SECONDS)  # finds machines that went without goodbye
+        self._socket.heartbeat_timeout = round(1000 * PEER_GONE_SECONDS)
 
     def bind(self, address: str) -> str:
         """Listen at `address`, such as "tcp://127.0.0.1:*". Returns the endpoint with its port. Raises zmq.ZMQError."""
@@ -302,7 +306,7 @@ class Service:
     # ------------------------------------------------------------------------------------------------------- sending
 
     async def _send(self, route: bytes, message: Message, buffers: Sequence[Bytes] = ()) -> None:
-        """Send to one client. One that has gone or does not read is forgotten: when it comes back it can ask again."""
+        """Send to one client. One that has gone is forgotten: when it comes back, it asks again."""
         try:
             frames = encode(message, buffers)
         except WireError as error:
@@ -311,7 +315,7 @@ class Service:
         try:
             await self._socket.send_multipart([route, *frames], flags=zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+            if error.errno != zmq.EHOSTUNREACH:
                 raise
             self._forget(route)
 

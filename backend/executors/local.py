@@ -173,7 +173,7 @@ class LocalExecutor:
     async def start(self) -> Welcome:
         """Start the process, unless it runs, or wait for the start under way. Raises WorkerStartError."""
         if self._starting is None or self.state == "down":
-            self._starting = asyncio.create_task(self._spawn())
+            self._starting = self._begin_to_spawn()
         return await asyncio.shield(self._starting)
 
     async def run(self, submit: Submit, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
@@ -215,6 +215,12 @@ class LocalExecutor:
         else:
             yield Failed(job_id=submit.job_id, error=self._replace(worker)), []
 
+    def _begin_to_spawn(self) -> asyncio.Task[Welcome]:
+        task = asyncio.create_task(self._spawn())
+        # Nobody may be waiting for it any more. What went wrong is in the log, and the next job tries again.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
     async def _spawn(self) -> Welcome:
         if self._stopped:
             raise WorkerStartError("The service is ending.")
@@ -225,6 +231,8 @@ class LocalExecutor:
             log.info("Worker %d is ready on %s", worker.pid, received[0].device)
             return received[0]
         await asyncio.to_thread(worker.stop)
+        if self._stopped:
+            raise WorkerStartError("The service is ending.")
         if received is not None and isinstance(received[0], Failed):
             error = WorkerStartError(received[0].error.message, received[0].error.hint)
         else:
@@ -238,8 +246,7 @@ class LocalExecutor:
         """Start a new process in place of one that died in a job. Why the job failed."""
         reason = worker.exit_reason()
         log.error("Worker %d died (%s)", worker.pid, reason)
-        self._starting = asyncio.create_task(self._spawn())
-        self._starting.add_done_callback(lambda start: start.exception())  # logged already; the next job tries again
+        self._starting = self._begin_to_spawn()
         return ErrorInfo(
             code="worker_died",
             message=f"The process that owns the model died in the middle of the job ({reason}).",

@@ -2,6 +2,9 @@
 
 import io
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -38,3 +41,27 @@ def test_a_message_cut_short_is_the_end(frames: list[bytes], data: st.DataObject
 def test_absurd_sizes_are_refused_before_memory_is_taken(start: bytes) -> None:
     with pytest.raises(MessageTooLargeError):
         read_frames(io.BytesIO(start + b"printed by a library"))
+
+
+NOISY_CHILD = """
+import os
+from backend.pipe import write_frames
+from backend.worker import take_standard_streams
+source, output = take_standard_streams()
+print("a library that prints")
+os.system("echo a program that prints")
+write_frames(output, [source.read()])
+"""
+
+
+def test_what_libraries_print_does_not_reach_the_pipe() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", NOISY_CHILD],
+        input=b"echo",
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
+    assert read_frames(io.BytesIO(result.stdout)) == [b"echo"]
+    assert len(result.stdout) == 4 + 8 + 4
+    assert set(result.stderr.splitlines()) == {b"a program that prints", b"a library that prints"}
