@@ -7,6 +7,9 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, Po
 
 from . import runtime, takes
 
+RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
+"""Options of a path that may start at the .blend file's folder ("//"); Blender before 5.0 allows that of every path."""
+
 
 def _visibility_changed(settings: SceneSettings, context: bpy.types.Context) -> None:
     takes.apply_visibility(settings.id_data)
@@ -45,7 +48,7 @@ class SceneSettings(bpy.types.PropertyGroup):
         description="Denoising steps. 0: the model's own setting",
         default=0,
         min=0,
-        max=1000,
+        max=999,
         soft_max=100,
     )
     guidance: FloatProperty(
@@ -69,6 +72,7 @@ class SceneSettings(bpy.types.PropertyGroup):
         name="Output",
         description="Folder for the takes of this scene. Empty: the folder in the add-on's preferences",
         subtype="DIR_PATH",
+        options=RELATIVE_PATH,
     )
     take: StringProperty(name="Take", description="Folder of the take that is shown")
     show_planes: BoolProperty(

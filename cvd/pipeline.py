@@ -205,7 +205,7 @@ class CollaborativeVideoPipeline:
         Args:
             prompt, negative_prompt: what the scene shows, and what it must not; shared by all views.
             cameras: V views of F frames, 1 .. 128. More than the model makes at once are made in overlapping windows.
-            num_inference_steps: denoising steps, 1 .. 1000.
+            num_inference_steps: denoising steps, 1 .. 999.
             guidance_scale: of classifier-free guidance.
             multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
                 setting for V views (`cvd.pairing.default_schedule`).
@@ -341,8 +341,9 @@ def check_request(
             f"{cameras.frames} frames are too many: at most {MAX_FRAMES} can be made.",
             "Sample the cameras at fewer frames, or make the shot in parts.",
         )
-    if not 1 <= num_inference_steps <= 1000:
-        raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 1000; 25 is the default.")
+    # With DDIM's offset of 1, a thousand steps would start from a timestep beyond the noise schedule.
+    if not 1 <= num_inference_steps <= 999:
+        raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 999; 25 is the default.")
     if any(value is not None and value < 1 for value in (multistep, accumulate_step)):
         raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
     size = (cameras.frames, cameras.height // 8, cameras.width // 8)

@@ -87,7 +87,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
     height: Size
     negative_prompt: Text = ""
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] = "starter"
-    num_inference_steps: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 25
+    num_inference_steps: Annotated[int, msgspec.Meta(ge=1, le=999)] = 25
     guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=100)] = 8.5
     multistep: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
     accumulate_step: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
