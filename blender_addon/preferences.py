@@ -7,6 +7,14 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
+from .problem import AddonError
+
+
+class OutputFolderError(AddonError):
+    """An output folder that is nowhere."""
+
+    code = "output_folder"
+
 
 class CollaborativeCamerasPreferences(bpy.types.AddonPreferences):
     """All empty by default: the installation record says where the service is."""
@@ -48,8 +56,15 @@ def user_folder(name: str) -> Path:
 
 
 def output_folder(context: bpy.types.Context) -> Path:
-    """Where new takes of the context's scene go: its own folder, that of the preferences, or the extension's."""
+    """Where new takes of the context's scene go: its own folder, that of the preferences, or the extension's.
+
+    Raises OutputFolderError when it is said relative to a file that has no place yet.
+    """
     chosen = context.scene.collaborative_cameras.output_folder or preferences(context).output_folder
+    if chosen.startswith("//") and not bpy.data.filepath:
+        raise OutputFolderError(
+            "The output folder is relative to a file that is not saved yet.", "Save the file, or choose another folder."
+        )
     return Path(bpy.path.abspath(chosen)) if chosen else user_folder("takes")
 
 

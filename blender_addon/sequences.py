@@ -12,15 +12,22 @@ from pathlib import Path
 import bpy
 
 from .retiming import driver_expression
-from .take_files import Take, frame_path
+from .take_files import Take, TakeFolderError, frame_path
 
 TAKE_KEY = "collaborative_take"
 """Custom property that marks data made from a take, with the take's folder as its value."""
 
 
 def load_sequence(take_folder: Path, view: int, name: str) -> bpy.types.Image:
-    """The frames of one view as an image sequence. Pixels are read when they are first shown."""
-    image = bpy.data.images.load(str(frame_path(take_folder, view, 0)))
+    """The frames of one view as an image sequence. Pixels are read when they are first shown.
+
+    Raises TakeFolderError when there are none.
+    """
+    path = frame_path(take_folder, view, 0)
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError as error:
+        raise TakeFolderError(f"{path} cannot be read.", "Generate the take again.") from error
     image.name = name
     image.source = "SEQUENCE"
     image[TAKE_KEY] = str(take_folder)

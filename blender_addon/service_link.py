@@ -22,7 +22,7 @@ from .backend_process import BackendEndedError, BackendProcess, BackendStartErro
 from .problem import AddonError, Problem
 from .protocol.client import Client
 from .protocol.connection import read_connection
-from .protocol.errors import MalformedMessageError, ProtocolError
+from .protocol.errors import ProtocolError, WireError
 from .protocol.messages import (
     Accepted,
     Cancel,
@@ -159,26 +159,24 @@ class ServiceLink:
                 self._commands.get_nowait()()
 
     def _begin(self, submission: Submission) -> None:
-        """Make the take's folder and send the request."""
+        """Make the take's folder and send the request. What is wrong with it ends the job and not the connection."""
         try:
             request = GenerateRequest(**submission.request_fields(self._welcome.models))
-            K = submission.K_at(request.width, request.height)
-            message, buffers = pack_submit(request, submission.cameras.c2w, K)
+            take = Take(
+                request=msgspec.to_builtins(request),
+                c2w=submission.cameras.c2w.tolist(),
+                K=submission.K_at(request.width, request.height).tolist(),
+                frame_start=submission.frame_start,
+                frame_end=submission.frame_end,
+                aspect=submission.cameras.aspect,
+            )
+            message, buffers = pack_submit(request, take.c2w, take.K)
             folder = submission.take_folder
             folder = claim_take_folder(folder) if folder else new_take_folder(submission.output_folder)
-        except (AddonError, MalformedMessageError, OSError) as error:
-            self.events.put(JobFailed(_problem(error)))
-            return
-        take = Take(
-            request=msgspec.to_builtins(request),
-            c2w=submission.cameras.c2w.tolist(),
-            K=K.tolist(),
-            frame_start=submission.frame_start,
-            frame_end=submission.frame_end,
-            aspect=submission.cameras.aspect,
-        )
-        self._job = _Job(message.job_id, message.id, folder, take)
-        self._client.send(message, buffers)
+            self._job = _Job(message.job_id, message.id, folder, take)
+            self._client.send(message, buffers)
+        except (AddonError, WireError, OSError) as error:
+            self._end_job(JobFailed(_problem(error)))
 
     def _cancel(self) -> None:
         if self._job:
@@ -235,10 +233,11 @@ class ServiceLink:
             self._end_job(JobDone(self._job.folder))
 
     def _end_job(self, event: Event) -> None:
-        folder, self._job = self._job.folder, None
-        if not isinstance(event, JobDone):
-            with contextlib.suppress(OSError):  # only an empty folder goes; frames that came are kept
-                folder.rmdir()
+        """Report the job's end. Of a job without a result only an empty folder goes; frames that came are kept."""
+        job, self._job = self._job, None
+        if job and not isinstance(event, JobDone):
+            with contextlib.suppress(OSError):
+                job.folder.rmdir()
         self.events.put(event)
 
     def _explain(self, error: AddonError | ProtocolError | OSError) -> Problem:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -187,3 +188,8 @@ class Session:
         except AddonError as error:
             self._importing = None
             self.state.problem = error.problem
+        except Exception as error:  # a mistake of ours: the artist must see it, and the timer has to go on
+            self._importing = None
+            traceback.print_exc()
+            hint = "Its frames are on disk: import the take again."
+            self.state.problem = Problem("internal", f"The take could not be shown: {error!r}.", hint)

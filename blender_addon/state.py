@@ -161,6 +161,7 @@ class State:
     def begin_job(self) -> None:
         """Generate was pressed."""
         self.job = Job(started=self.clock())
+        self.take_folder = None
         self.problem = None
         self.notice = ""
 
@@ -202,6 +203,8 @@ class State:
         self.device, self.models = "", ()
         if problem:
             self.problem = problem
+        elif self.job:
+            self.notice = "The backend was stopped; the generation is lost."
         self.job = None
 
 

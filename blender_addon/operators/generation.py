@@ -11,6 +11,7 @@ from .. import runtime
 from ..cameras import chosen_cameras, export_cameras
 from ..preferences import output_folder
 from ..problem import AddonError
+from ..properties import RELATIVE_PATH
 from ..state import BackendState
 from ..submission import Submission
 from ..takes import TakeTarget, import_take
@@ -26,7 +27,7 @@ class Generate(bpy.types.Operator):
         name="Folder",
         description="Folder for this take. Empty: a new numbered one in the output folder",
         subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
 
     @classmethod
@@ -80,7 +81,7 @@ class CancelGeneration(bpy.types.Operator):
 
 
 def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], folder: str) -> Submission:
-    """The scene's settings and cameras. Raises CameraRefusedError."""
+    """The scene's settings and cameras. Raises CameraRefusedError and OutputFolderError."""
     scene = context.scene
     settings = scene.collaborative_cameras
     return Submission(

@@ -9,6 +9,7 @@ from bpy.props import StringProperty
 
 from .. import runtime
 from ..problem import AddonError
+from ..properties import RELATIVE_PATH
 from ..takes import cameras_by_name, import_take
 
 
@@ -19,7 +20,12 @@ class ImportTake(bpy.types.Operator):
     bl_label = "Import Take"
     bl_options = frozenset({"REGISTER", "UNDO"})
 
-    directory: StringProperty(name="Folder", description="Folder of the take, with its take.json", subtype="DIR_PATH")
+    directory: StringProperty(
+        name="Folder",
+        description="Folder of the take, with its take.json",
+        subtype="DIR_PATH",
+        options=RELATIVE_PATH,
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         context.window_manager.fileselect_add(self)

@@ -65,11 +65,10 @@ def add_moving_camera(scene: bpy.types.Scene, name: str, x: float) -> None:
 
 
 @pytest.fixture
-def session(addon: ModuleType) -> Iterator:
-    """The add-on's session, without a backend before and after."""
+def session(addon: ModuleType):
+    """The add-on's session, without a backend."""
     addon.runtime.session.close()
-    yield addon.runtime.session
-    addon.runtime.session.close()
+    return addon.runtime.session
 
 
 @pytest.fixture
@@ -174,6 +173,39 @@ def test_cancel_ends_the_job_and_the_next_one_works(shot: bpy.types.Scene, runni
     assert running.wait(timeout=TIMEOUT).name == "take_0001"
 
 
+def test_a_model_that_is_not_there_leaves_the_backend_running(shot, running, tmp_path: Path) -> None:
+    shot.collaborative_cameras.model = str(tmp_path / "nowhere")
+    bpy.ops.collaborative_cameras.generate()
+    with pytest.raises(Exception, match="nowhere"):
+        running.wait(timeout=TIMEOUT)
+    assert running.state.backend.value == "Ready"
+    assert running.state.problem.hint
+
+
+def test_a_model_that_is_not_offered_needs_its_settings(shot, running) -> None:
+    shot.collaborative_cameras.steps = 0
+    bpy.ops.collaborative_cameras.generate()
+    with pytest.raises(Exception, match="offers no model"):
+        running.wait(timeout=TIMEOUT)
+
+
+def test_too_many_cameras_leave_the_backend_running(shot, running) -> None:
+    for index in range(70):
+        add_camera(shot, f"Camera {index}")
+    bpy.ops.collaborative_cameras.generate()
+    with pytest.raises(Exception, match="64"):
+        running.wait(timeout=TIMEOUT)
+    assert running.state.backend.value == "Ready"
+
+
+def test_an_output_folder_that_is_a_file_is_told(shot, running, tmp_path: Path) -> None:
+    (tmp_path / "takes").write_text("in the way")
+    bpy.ops.collaborative_cameras.generate()
+    with pytest.raises(Exception, match="could not be written"):
+        running.wait(timeout=TIMEOUT)
+    assert running.state.backend.value == "Ready"
+
+
 def test_a_backend_killed_during_a_job_is_told_and_restarted(shot: bpy.types.Scene, addon: ModuleType, running) -> None:
     shot.collaborative_cameras.steps = 500
     bpy.ops.collaborative_cameras.generate()
@@ -191,12 +223,6 @@ def test_a_backend_killed_during_a_job_is_told_and_restarted(shot: bpy.types.Sce
     assert running.state.problem is None
 
 
-def test_an_idle_backend_that_dies_is_told(addon: ModuleType, running) -> None:
-    os.kill(service_pid(addon), signal.SIGKILL)
-    wait_until(running, lambda: running.state.backend.value == "Failed", 30)
-    assert "ended" in running.state.problem.message
-
-
 def test_stopping_the_backend_ends_its_process(addon: ModuleType, running) -> None:
     pid = service_pid(addon)
     bpy.ops.collaborative_cameras.stop_backend()
@@ -204,6 +230,12 @@ def test_stopping_the_backend_ends_its_process(addon: ModuleType, running) -> No
     assert (running.state.backend.value, running.state.problem) == ("Stopped", None)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_an_idle_backend_that_dies_is_told(addon: ModuleType, running) -> None:
+    os.kill(service_pid(addon), signal.SIGKILL)
+    wait_until(running, lambda: running.state.backend.value == "Failed", 30)
+    assert "ended" in running.state.problem.message
 
 
 def test_a_backend_that_cannot_start_shows_its_log(scene, session, preferences, tmp_path: Path) -> None:
@@ -264,25 +296,14 @@ def test_a_service_with_other_keys_is_told(scene, session, preferences, tmp_path
     assert session.state.problem.code == "wrong_key"
 
 
-def test_a_model_that_is_not_there_leaves_the_backend_running(shot, running, tmp_path: Path) -> None:
-    shot.collaborative_cameras.model = str(tmp_path / "nowhere")
+def test_stopping_the_backend_during_a_job_ends_the_wait(shot, session) -> None:
     bpy.ops.collaborative_cameras.generate()
-    with pytest.raises(Exception, match="nowhere"):
-        running.wait(timeout=TIMEOUT)
-    assert running.state.backend.value == "Ready"
-    assert running.state.problem.hint
+    bpy.ops.collaborative_cameras.stop_backend()
+    with pytest.raises(Exception, match="the generation is lost"):
+        session.wait(timeout=TIMEOUT)
 
 
-def test_a_model_that_is_not_offered_needs_its_settings(shot, running) -> None:
-    shot.collaborative_cameras.steps = 0
-    bpy.ops.collaborative_cameras.generate()
-    with pytest.raises(Exception, match="offers no model"):
-        running.wait(timeout=TIMEOUT)
-
-
-def test_an_output_folder_that_is_a_file_is_told(shot, running, tmp_path: Path) -> None:
-    (tmp_path / "takes").write_text("in the way")
-    bpy.ops.collaborative_cameras.generate()
-    with pytest.raises(Exception, match="could not be written"):
-        running.wait(timeout=TIMEOUT)
-    assert running.state.backend.value == "Ready"
+def test_a_relative_output_folder_needs_a_saved_file(shot, addon: ModuleType) -> None:
+    shot.collaborative_cameras.output_folder = "//takes"
+    with pytest.raises(RuntimeError, match="not saved yet"):
+        bpy.ops.collaborative_cameras.generate()

@@ -215,6 +215,14 @@ def test_a_folder_without_a_take_says_so(scene: bpy.types.Scene, addon: ModuleTy
     assert addon.runtime.session.state.problem.code == "take_folder"
 
 
+def test_a_take_without_its_frames_says_so(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
+    add_camera(scene, "A")
+    write_take(tmp_path / "take_0001", ["A"], 1, 48)
+    (tmp_path / "take_0001" / "view_00" / "0001.png").unlink()
+    with pytest.raises(RuntimeError, match=r"0001\.png cannot be read"):
+        bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))
+
+
 def test_a_take_of_other_cameras_says_so(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
     write_take(tmp_path / "take_0001", ["Elsewhere"], 1, 48)
     with pytest.raises(RuntimeError, match="None of the take's cameras"):

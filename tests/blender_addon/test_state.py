@@ -87,6 +87,14 @@ def test_a_backend_that_was_asked_to_end_leaves_no_problem() -> None:
     assert (state.backend, state.problem) == (BackendState.STOPPED, None)
 
 
+def test_stopping_the_backend_during_a_job_says_what_became_of_it() -> None:
+    state = ready_state()
+    state.begin_job()
+    state.apply(BackendStopped())
+    assert (state.job, state.problem) == (None, None)
+    assert "lost" in state.notice
+
+
 def test_a_failed_job_leaves_the_backend_alone_and_the_next_one_clears_the_message() -> None:
     state = ready_state()
     state.begin_job()
