@@ -24,7 +24,7 @@ from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
 from .pairing import default_schedule
 from .plucker import plucker_maps
-from .sampling import Anchors, SolverName, denoise, make_solver, official_scheduler, unet_calls
+from .sampling import Anchors, PredictNoise, SolverName, denoise, make_solver, official_scheduler, unet_calls
 from .weight_files import empty_model, load_part, read_config
 from .windows import blend_weights, window_starts
 
@@ -236,27 +236,15 @@ class CollaborativeVideoPipeline:
         text = self._encode_text(prompt, negative_prompt).repeat_interleave(cameras.views, dim=0)
         windows = self._windows(cameras)
         report(Progress("encoding", 1, 1))
-        calls, of = 0, unet_calls(num_inference_steps, multistep, accumulate_step) * len(windows)
 
-        def predict_noise(current: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-            nonlocal calls
-            partners, slope = draws.partners(cameras.views, len(held.latents) if held else 0), draws.slope()
-            predicted = torch.zeros_like(current)
-            for window in windows:
-                context = EpipolarContext(window.bias, partners, slope)
-                part = current[:, :, window.frames].to(self.dtype)
-                both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
-                unconditional, conditional = both.chunk(2)
-                guided = unconditional + guidance_scale * (conditional - unconditional)
-                predicted[:, :, window.frames] += window.share * guided
-                calls += 1
-                report(Progress("denoising", calls, of))
-            return predicted
+        def matching() -> tuple[list[int], Slope]:
+            return draws.partners(cameras.views, 0 if held is None else len(held.latents)), draws.slope()
 
+        calls = unet_calls(num_inference_steps, multistep, accumulate_step) * len(windows)
         final = denoise(
             noise,
             solver,
-            predict_noise,
+            self._noise_predictor(text, windows, guidance_scale, matching, calls, report),
             lambda n: draws.renoise(n, shape),
             multistep,
             accumulate_step,
@@ -267,6 +255,35 @@ class CollaborativeVideoPipeline:
             return Output(self._decode(final, report), final.cpu().numpy())
         videos = self._decode(final[len(anchors.latents) :], report)
         return Output(np.concatenate([anchors.videos, videos]), final.cpu().numpy())
+
+    def _noise_predictor(
+        self,
+        text: torch.Tensor,
+        windows: Sequence[_Window],
+        guidance_scale: float,
+        matching: Callable[[], tuple[list[int], Slope]],
+        calls: int,
+        report: Callable[[Progress], None],
+    ) -> PredictNoise:
+        """Predicts all views' guided noise, under a matching drawn for each prediction, blended over the windows."""
+        done = 0
+
+        def predict_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+            nonlocal done
+            partners, slope = matching()
+            predicted = torch.zeros_like(latents)
+            for window in windows:
+                context = EpipolarContext(window.bias, partners, slope)
+                part = latents[:, :, window.frames].to(self.dtype)
+                both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
+                unconditional, conditional = both.chunk(2)
+                guided = unconditional + guidance_scale * (conditional - unconditional)
+                predicted[:, :, window.frames] += window.share * guided
+                done += 1
+                report(Progress("denoising", done, calls))
+            return predicted
+
+        return predict_noise
 
     def _held(self, anchors: Output, draws: Draws) -> Anchors:
         finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)
