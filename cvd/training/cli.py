@@ -29,7 +29,7 @@ from cvd.training.pool import Pool, render_clips, render_stills
 from cvd.training.text import build_text_encoder, build_tokenizer
 from cvd.training.video import VIDEO_STAGES, VideoStage
 
-STAGES = ("render", "autoencoder", "encode", "decoder", "image", "motion", "camera", "epipolar", "ship")
+STAGES = ("render", "autoencoder", "encode", "decoder", "image", "motion", "camera", "epipolar", "joint", "ship")
 DEFAULT_MINUTES = {
     "autoencoder": 25.0,
     "decoder": 15.0,

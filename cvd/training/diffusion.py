@@ -19,9 +19,12 @@ class Diffusion:
 
     Args:
         seed: fixes timesteps, noise and dropped captions.
+        timestep_draws: the largest of so many uniform draws is the timestep. With more than one, training dwells on
+            the noisy end, where a frame's layout, and with it the camera's part, is decided.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, timestep_draws: int = 1) -> None:
+        self.timestep_draws = timestep_draws
         self.scheduler = official_scheduler()
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
@@ -36,8 +39,8 @@ class Diffusion:
             predict: predicted noise from noisy latents (B, ...) and timesteps (B,).
             together: how many consecutive rows, the views of a scene, share a timestep.
         """
-        timesteps = torch.randint(0, 1000, (len(latents) // together,), generator=self.generator)
-        timesteps = timesteps.repeat_interleave(together)
+        timesteps = torch.randint(0, 1000, (self.timestep_draws, len(latents) // together), generator=self.generator)
+        timesteps = timesteps.amax(0).repeat_interleave(together)
         noise = torch.randn(latents.shape, generator=self.generator)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         return F.mse_loss(predict(noisy, timesteps), noise)

@@ -1,6 +1,6 @@
-"""Stages 3 to 5: the motion modules, the camera encoder and the epipolar modules, trained on clips and their pairs.
+"""The video stages: motion modules, camera encoder and epipolar modules, one by one and then together.
 
-All three train parts of one ``CollaborativeUNet`` on clips; everything that an earlier stage trained stays frozen.
+All train parts of one ``CollaborativeUNet`` on clips; what is not the stage's own stays frozen.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ SHOWN_FRAMES = 6
 
 
 class VideoStage:
-    """What the three video stages share; each says which parameters train and what a batch looks like.
+    """What the video stages share; each says which parameters train and what a batch looks like.
 
     Args:
         unet: with the earlier stages' weights.
@@ -39,6 +39,8 @@ class VideoStage:
 
     name: str
     views = 1
+    timestep_draws = 1
+    learning_rate = 1e-3
 
     def __init__(
         self,
@@ -55,8 +57,8 @@ class VideoStage:
     ) -> None:
         self.unet, self.camera_encoder, self.text_encoder = unet, camera_encoder, text_encoder
         self.tokenizer, self.vae, self.clips, self.validation = tokenizer, vae, clips, validation
-        self.output, self.batch_size, self.learning_rate = output, batch_size, 1e-3
-        self.diffusion = Diffusion(seed)
+        self.output, self.batch_size = output, batch_size
+        self.diffusion = Diffusion(seed, self.timestep_draws)
         for network in (unet, camera_encoder, text_encoder):
             network.requires_grad_(False)
         self.parameters = self.own_parameters()
@@ -134,6 +136,8 @@ class CameraStage(VideoStage):
     """Stage 4 (CameraCtrl): the camera encoder and the linears that merge its features into the motion modules."""
 
     name = "camera"
+    timestep_draws = 2
+    learning_rate = 2e-3
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
         encoder = {f"camera_encoder.{name}": p for name, p in self.camera_encoder.named_parameters()}
@@ -148,21 +152,36 @@ class EpipolarStage(VideoStage):
 
     name = "epipolar"
     views = 2
+    timestep_draws = 2
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
         return _named(self.unet, self.unet.epipolar_parameters())
 
     def conditioning(self, cameras: Cameras) -> dict[str, object]:
-        with torch.no_grad():
-            pose_features = self._pose_features(cameras)
+        pose_features = self._pose_features(cameras)
         partners = [view ^ 1 for view in range(cameras.views)]
         bias = EpipolarBias(cameras, torch.float32, "cpu")
         slope = float(self.diffusion.rng.random())
         return {"pose_features": pose_features, "epipolar": EpipolarContext(bias, partners, slope)}
 
 
+class JointStage(EpipolarStage):
+    """A last round for everything but the image model: what the stages before learned one by one, on pairs.
+
+    The paper has no such stage; a small model that is trained for minutes gains camera control from it.
+    """
+
+    name = "joint"
+    learning_rate = 7e-4
+
+    def own_parameters(self) -> dict[str, nn.Parameter]:
+        modules = [*self.unet.motion_parameters(), *self.unet.pose_parameters(), *self.unet.epipolar_parameters()]
+        encoder = {f"camera_encoder.{name}": p for name, p in self.camera_encoder.named_parameters()}
+        return encoder | _named(self.unet, modules)
+
+
 VIDEO_STAGES: dict[str, Callable[..., VideoStage]] = {
-    stage.name: stage for stage in (MotionStage, CameraStage, EpipolarStage)
+    stage.name: stage for stage in (MotionStage, CameraStage, EpipolarStage, JointStage)
 }
 
 

@@ -25,7 +25,7 @@ from cvd.training.model import (
 )
 from cvd.training.pool import Pool, render_clips, render_stills
 from cvd.training.text import build_text_encoder, build_tokenizer
-from cvd.training.video import CameraStage, EpipolarStage, MotionStage
+from cvd.training.video import CameraStage, EpipolarStage, JointStage, MotionStage
 
 SIZES = Sizes(autoencoder=(8, 8, 8, 8), unet=(32, 32), cross_attention_levels=1, text=16, frames=4)
 TWO_STEPS = Limits(minutes=60, steps=2, validate_minutes=60)
@@ -76,6 +76,7 @@ def networks(run: Path):
         (MotionStage, lambda name: ".motion." in name and "qkv_merge" not in name),
         (CameraStage, lambda name: name.startswith("1.") or "qkv_merge" in name),
         (EpipolarStage, lambda name: ".epipolar_module." in name),
+        (JointStage, lambda name: name.startswith("1.") or ".motion_modules." in name),
     ],
 )
 def test_a_video_stage_moves_its_own_parameters_only(stage_class, trains, run: Path, networks, tmp_path: Path):
