@@ -31,7 +31,7 @@ from cvd.training.video import VIDEO_STAGES, VideoStage
 
 STAGES = ("render", "autoencoder", "encode", "decoder", "image", "motion", "camera", "epipolar", "joint", "ship")
 DEFAULT_MINUTES = {
-    "autoencoder": 25.0,
+    "autoencoder": 24.0,
     "decoder": 15.0,
     "image": 35.0,
     "motion": 12.0,
@@ -47,7 +47,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "train",
         help="train a stage of the starter model",
         description="Train the starter model, one stage at a time, in the order listed. A stage that was interrupted "
-        "goes on where it stopped; --minutes counts all sittings together.",
+        "goes on where it stopped; --minutes counts all sittings together. Several processes share the work of a stage "
+        "with `torchrun --nproc-per-node N -m cvd train STAGE`.",
     )
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--folder", type=Path, default=Path("runs/starter"), help="folder of the data and checkpoints")
