@@ -103,7 +103,11 @@ def test_generate_to_pixels(shot: bpy.types.Scene, session, tmp_path: Path) -> N
     assert bpy.ops.collaborative_cameras.generate() == {"FINISHED"}
     folder = session.wait(lambda state: seen.append(state.job and (state.job.stage, state.job.step)), TIMEOUT)
     assert folder == tmp_path / "takes" / "take_0001"
-    assert ("denoising", 1) in seen
+    # Ticks may take in several reports of a fast model at once: which steps are seen is up to the machine.
+    steps = [step for stage, step in filter(None, seen) if stage == "denoising"]
+    assert steps == sorted(steps)
+    assert steps
+    assert steps[-1] > 0
 
     take = json.loads((folder / "take.json").read_text())
     assert take["request"]["view_names"] == ["Centre", "Left", "Right"]
