@@ -8,7 +8,7 @@ import sys
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from .commands import benchmark, cameras, convert, generate, videos
+from .commands import benchmark, cameras, convert, evaluate, generate, videos
 from .errors import CVDError
 from .training import cli as training_cli
 
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cvd", description="Collaborative Video Diffusion.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (generate, videos, cameras, convert, benchmark):
+    for command in (generate, videos, cameras, convert, evaluate, benchmark):
         command.add_parser(subparsers)
     training_cli.add_parser(subparsers)
     arguments = parser.parse_args(argv)

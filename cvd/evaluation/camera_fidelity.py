@@ -6,6 +6,7 @@ video, an essential matrix is estimated from matches, and its rotation and trans
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,8 +31,8 @@ INLIER_SHARE = 0.005
 class PoseError:
     """Frame `frame` of a view against its frame 0: angles in degrees, infinite where no pose could be estimated.
 
-    rotation: of the rotation between estimate and asked pose. translation: between the directions of the two
-    translations, at most 90: an essential matrix leaves the sign open.
+    matches: that the pose was estimated from. rotation: of the rotation between estimate and asked pose. translation:
+    between the directions of the two translations, at most 90: an essential matrix leaves the sign open.
     """
 
     view: int
@@ -55,7 +56,7 @@ class CameraFidelity:
     @property
     def failed(self) -> int:
         """Frames for which no pose could be estimated."""
-        return sum(np.isinf(error.rotation) for error in self.errors)
+        return sum(math.isinf(error.rotation) for error in self.errors)
 
     def median(self) -> tuple[float, float]:
         """Median rotation and translation error."""
@@ -84,14 +85,20 @@ def camera_fidelity(
         features: V lists of F, from `matcher`.
         smallest_baseline: as a share of the take's largest camera movement.
     """
-    shortest = max(smallest_baseline * cameras.largest_motion(), 1e-9)
-    errors: list[PoseError] = []
-    for view in range(cameras.views):
-        moved = np.linalg.norm(cameras.c2w[view, :, :3, 3] - cameras.c2w[view, 0, :3, 3], axis=-1)
-        for frame in np.flatnonzero(moved >= shortest):
-            matches = matcher.match(features[view][0], features[view][frame])
-            errors.append(pose_error(cameras, view, int(frame), matches))
+    errors = [
+        pose_error(cameras, view, frame, matcher.match(features[view][0], features[view][frame]))
+        for view in range(cameras.views)
+        for frame in moved_frames(cameras, view, smallest_baseline)
+    ]
     return CameraFidelity(errors, skipped=cameras.views * (cameras.frames - 1) - len(errors))
+
+
+def moved_frames(cameras: Cameras, view: int, smallest_baseline: float) -> list[int]:
+    """The frames of a view whose camera is far enough from frame 0's, as a share of the take's largest movement."""
+    moved = np.linalg.norm(cameras.c2w[view, :, :3, 3] - cameras.c2w[view, 0, :3, 3], axis=-1)
+    return [
+        int(frame) for frame in np.flatnonzero((moved >= smallest_baseline * cameras.largest_motion()) & (moved > 0))
+    ]
 
 
 def pose_error(cameras: Cameras, view: int, frame: int, matches: Matches) -> PoseError:
@@ -139,9 +146,9 @@ def rotation_angle(a: Array, b: Array) -> float:
 
 
 def translation_angle(a: Array, b: Array) -> float:
-    """Angle between two directions (3,) whose sign is open, degrees in [0, 90]."""
-    cosine = np.abs(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.degrees(np.arccos(np.clip(cosine, 0, 1))))
+    """Angle between two directions (3,) whose sign is open, degrees in [0, 90]; 90 if one has no length."""
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(np.degrees(np.arccos(np.clip(np.abs(a @ b) / lengths, 0, 1)))) if lengths > 0 else 90.0
 
 
 def error_auc(errors: Sequence[float], thresholds: Sequence[float]) -> list[float]:

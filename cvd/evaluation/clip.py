@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch.nn.functional import interpolate
 from transformers import CLIPModel, CLIPTokenizer
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, RequestError
 
 Array = NDArray[np.float64]
 
@@ -73,6 +74,19 @@ class Clip:
         mean, std = (torch.tensor(values, device=self._device)[:, None, None] for values in (self._mean, self._std))
         pooled = self._model.vision_model((pixels - mean) / std).pooler_output
         return self._model.visual_projection(pooled)
+
+
+def read_reference(folder: Path, clip: Clip) -> Array:
+    """(N, D) embeddings of all PNG and JPEG images below a folder; of takes, only their frames.
+
+    Raises:
+        RequestError: there are no images.
+    """
+    images = sorted(folder.rglob("view_*/*.png"))
+    images = images or sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    if not images:
+        raise RequestError(f"{folder} holds no images.", "Give a folder with .png or .jpg files.")
+    return np.concatenate([clip.embed_images(np.array(Image.open(path).convert("RGB"))[None]) for path in images])
 
 
 def clip_text_score(frames: Array, text: Array) -> float:

@@ -1,0 +1,263 @@
+"""All measures of one take, and of several together."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera_files import read_transforms
+from ..cameras import Cameras, frame_indices
+from ..errors import RequestError
+from ..takes import read_videos, view_folder
+from .camera_fidelity import AUC_DEGREES, CameraFidelity, camera_fidelity
+from .clip import Clip, clip_frame_score, clip_text_score
+from .consistency import FrameConsistency, ViewMatches, frame_consistency, match_views
+from .identical import IdenticalViews, identical_trajectory_errors
+from .matching import Matcher
+from .palette import Frames, Region
+from .starter_poses import fitted_camera_fidelity
+from .starter_score import (
+    NamedColours,
+    StarterFrame,
+    find_all_objects,
+    named_colours,
+    starter_frames,
+    starter_score,
+)
+
+Array = NDArray[np.float64]
+
+STARTER = "starter"
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """videos: (V, F, H, W, 3) sRGB. cameras: as asked for. prompt, model: empty where they are not known.
+
+    frame_numbers: (F,) from 1, as the frames' files are named.
+    """
+
+    name: str
+    videos: Frames
+    cameras: Cameras
+    frame_numbers: tuple[int, ...]
+    prompt: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class StarterReport:
+    """What only the starter model's world allows: the score, colours of a known prompt, and poses from fitting it."""
+
+    frames: list[StarterFrame]
+    colours: NamedColours | None
+    fidelity: CameraFidelity
+
+
+@dataclass(frozen=True, eq=False)
+class TakeReport:
+    """Figures of one take. embeddings: (V, F, D) of CLIP, where one was given."""
+
+    name: str
+    frame_numbers: tuple[int, ...]
+    prompt: str
+    matcher: str
+    consistency: list[FrameConsistency]
+    fidelity: CameraFidelity
+    identical: list[IdenticalViews]
+    starter: StarterReport | None = None
+    clip_text: float | None = None
+    clip_frame: float | None = None
+    embeddings: Array | None = None
+
+    @property
+    def quality(self) -> float:
+        """In [0, 1], to tell the worst take: the starter's score, or the mean precision; 1 for a single view."""
+        if self.starter is not None and self.starter.frames:
+            return starter_score(self.starter.frames)
+        return float(np.mean([frame.precision for frame in self.consistency])) if self.consistency else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a take's figures rest on, to be drawn."""
+
+    take: Take
+    matched: list[ViewMatches]
+    objects: list[list[list[Region]]] | None
+
+
+def find_takes(folder: Path) -> list[Path]:
+    """The folder itself, if it is a take, or those below it, sorted by name.
+
+    Raises:
+        RequestError: there is none.
+    """
+    if view_folder(folder, 0).is_dir():
+        return [folder]
+    found = sorted(path.parent for path in folder.rglob("view_00") if path.is_dir())
+    if not found:
+        raise RequestError(
+            f"{folder} holds no take.",
+            "Give a folder with view_00/0001.png and transforms.json, as generate writes it.",
+        )
+    return found
+
+
+def load_take(folder: Path, frames: int | None = None, model: str | None = None) -> Take:
+    """A take's frames, cameras, prompt and model.
+
+    Args:
+        frames: how many, evenly spread; all by default.
+        model: in place of the one that take.json names.
+
+    Raises:
+        RequestError, CameraError: not whole, or frames and cameras that do not fit each other.
+    """
+    videos, cameras = read_videos(folder), read_transforms(folder / "transforms.json")
+    if videos.shape[:2] != (cameras.views, cameras.frames):
+        raise RequestError(
+            f"{folder} has {videos.shape[0]} views of {videos.shape[1]} frames, but cameras for {cameras.views} views "
+            f"of {cameras.frames}.",
+            "Give a folder whose transforms.json belongs to its frames.",
+        )
+    cameras = cameras.resized(*videos.shape[2:4])
+    picked = frame_indices(cameras.frames, cameras.frames if frames is None else min(frames, cameras.frames))
+    made_from = _read_json(folder / "take.json")
+    named = made_from.get("model", {}).get("name", "")
+    return Take(
+        name=str(folder),
+        videos=videos[:, picked],
+        cameras=cameras.resampled(len(picked)),
+        frame_numbers=tuple(int(index) + 1 for index in picked),
+        prompt=made_from.get("prompt", ""),
+        model=named if model is None else model,
+    )
+
+
+def evaluate_take(take: Take, matcher: Matcher, clip: Clip | None = None) -> tuple[TakeReport, Evidence]:
+    """Every measure that applies to a take."""
+    features = [[matcher.detect(frame) for frame in video] for video in take.videos]
+    matched = match_views(features, matcher)
+    objects, starter = None, None
+    if take.model == STARTER:
+        objects = find_all_objects(take.videos, take.cameras)
+        starter = StarterReport(
+            frames=starter_frames(take.cameras, objects, matched if matcher.name == "disk" else ()),
+            colours=named_colours(take.prompt, objects) if take.prompt else None,
+            fidelity=fitted_camera_fidelity(take.videos, take.cameras),
+        )
+    embeddings = None
+    if clip is not None:
+        views, frames = take.videos.shape[:2]
+        embeddings = clip.embed_images(take.videos.reshape(-1, *take.videos.shape[2:])).reshape(views, frames, -1)
+    report = TakeReport(
+        name=take.name,
+        frame_numbers=take.frame_numbers,
+        prompt=take.prompt,
+        matcher=matcher.name,
+        consistency=[frame_consistency(take.cameras, found) for found in matched],
+        fidelity=camera_fidelity(take.cameras, features, matcher),
+        identical=identical_trajectory_errors(take.videos / 255.0, take.cameras),
+        starter=starter,
+        clip_text=None
+        if embeddings is None or not take.prompt
+        else clip_text_score(embeddings, clip.embed_text(take.prompt)),
+        clip_frame=None if embeddings is None else clip_frame_score(embeddings),
+        embeddings=embeddings,
+    )
+    return report, Evidence(take, matched, objects)
+
+
+def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
+    """The figures of several takes together, as JSON's types: means over frames, areas over all poses.
+
+    What could not be measured is None.
+    """
+    frames = [frame for report in reports for frame in report.consistency]
+    figures: dict[str, Any] = {
+        "takes": len(reports),
+        "matcher": reports[0].matcher,
+        "consistency": {
+            name: _mean(getattr(frame, name) for frame in frames)
+            for name in ("matches", "precision", "matching_score", "median_distance")
+        },
+        "camera_fidelity": _fidelity_summary([report.fidelity for report in reports]),
+        "identical_mse": _mean(pair.mse for report in reports for pair in report.identical),
+    }
+    starters = [report.starter for report in reports if report.starter is not None]
+    if starters:
+        colours = [starter.colours for starter in starters if starter.colours is not None]
+        figures["starter"] = {
+            "score": _mean(starter_score(starter.frames) for starter in starters if starter.frames),
+            "objects": _mean(frame.objects for starter in starters for frame in starter.frames),
+            "matches": _mean(frame.matches for starter in starters for frame in starter.frames),
+            "colours_right": _mean(float(named.right) for named in colours),
+            "camera_fidelity": _fidelity_summary([starter.fidelity for starter in starters]),
+        }
+    if any(report.clip_frame is not None for report in reports):
+        figures["clip"] = {
+            "text": _mean(report.clip_text for report in reports if report.clip_text is not None),
+            "frame": _mean(report.clip_frame for report in reports if report.clip_frame is not None),
+        }
+    return _without_nan(figures)
+
+
+def details(report: TakeReport) -> dict[str, Any]:
+    """One take's figures and what they are made of, frame by frame, as JSON's types."""
+    document = {"name": report.name, "prompt": report.prompt, "frame_numbers": report.frame_numbers}
+    document |= summary([report])
+    document["consistency"]["frames"] = [asdict(frame) for frame in report.consistency]
+    document["camera_fidelity"]["poses"] = [asdict(error) for error in report.fidelity.errors]
+    document["identical_views"] = [asdict(pair) for pair in report.identical]
+    if report.starter is not None:
+        document["starter"]["frames"] = [asdict(frame) | {"score": frame.score} for frame in report.starter.frames]
+        document["starter"]["camera_fidelity"]["poses"] = [asdict(error) for error in report.starter.fidelity.errors]
+        if report.starter.colours is not None:
+            document["starter"]["colours"] = asdict(report.starter.colours)
+    return _without_nan(document)
+
+
+def _fidelity_summary(parts: Sequence[CameraFidelity]) -> dict[str, Any]:
+    together = CameraFidelity([error for part in parts for error in part.errors], sum(part.skipped for part in parts))
+    (rotation, translation), (rotation_auc, translation_auc) = together.median(), together.auc()
+    return {
+        "poses": len(together.errors),
+        "skipped": together.skipped,
+        "failed": together.failed,
+        "median_rotation": rotation,
+        "median_translation": translation,
+        "rotation_auc": {f"{degrees:g}": area for degrees, area in zip(AUC_DEGREES, rotation_auc, strict=True)},
+        "translation_auc": {f"{degrees:g}": area for degrees, area in zip(AUC_DEGREES, translation_auc, strict=True)},
+    }
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Of those that are numbers; NaN without any."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN and no infinity: None instead."""
+    if isinstance(value, dict):
+        return {name: _without_nan(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RequestError(f"{path} is not a JSON file: {error}.", "Remove it, or write it again.") from error
