@@ -11,6 +11,9 @@ from cvd.sampling import official_scheduler
 
 CAPTION_DROPOUT = 0.1
 GUIDANCE_SCALE = 5.0
+MIN_SNR_GAMMA = 5.0
+"""Timesteps of a signal-to-noise ratio above it weigh less (Hang et al., 2023): faint noise is a lot of loss that
+says little about what a frame shows."""
 VALIDATION_STEPS = 20
 
 
@@ -32,7 +35,7 @@ class Diffusion:
     def loss(
         self, latents: torch.Tensor, predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], together: int = 1
     ) -> torch.Tensor:
-        """Mean squared error of the predicted noise.
+        """Mean squared error of the predicted noise, weighted by timestep.
 
         Args:
             latents: (B, ...) of unit variance.
@@ -43,7 +46,10 @@ class Diffusion:
         timesteps = timesteps.amax(0).repeat_interleave(together)
         noise = torch.randn(latents.shape, generator=self.generator)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        return F.mse_loss(predict(noisy, timesteps), noise)
+        signal = self.scheduler.alphas_cumprod[timesteps]
+        weight = (MIN_SNR_GAMMA * (1 - signal) / signal).clamp(max=1)
+        error = F.mse_loss(predict(noisy, timesteps), noise, reduction="none").flatten(1).mean(1)
+        return (weight * error).mean()
 
     def drop_captions(self, captions: Sequence[str]) -> list[str]:
         """Captions with one in ten replaced by the empty one, for classifier-free guidance."""

@@ -166,18 +166,18 @@ class EpipolarStage(VideoStage):
 
 
 class JointStage(EpipolarStage):
-    """A last round for everything but the image model: what the stages before learned one by one, on pairs.
+    """A last round for the whole U-Net and the camera encoder, on pairs.
 
-    The paper has no such stage; a small model that is trained for minutes gains camera control from it.
+    The paper has no such stage: its image model is Stable Diffusion's. A small model that is trained for minutes goes
+    on learning what frames look like while it learns that they agree.
     """
 
     name = "joint"
     learning_rate = 7e-4
 
     def own_parameters(self) -> dict[str, nn.Parameter]:
-        modules = [*self.unet.motion_parameters(), *self.unet.pose_parameters(), *self.unet.epipolar_parameters()]
         encoder = {f"camera_encoder.{name}": p for name, p in self.camera_encoder.named_parameters()}
-        return encoder | _named(self.unet, modules)
+        return encoder | dict(self.unet.named_parameters())
 
 
 VIDEO_STAGES: dict[str, Callable[..., VideoStage]] = {
