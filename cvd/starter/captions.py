@@ -2,14 +2,20 @@
 
 import numpy as np
 
-from cvd.starter.world import GROUND_PATTERNS, PALETTE, SHAPES, Ground, Scene, Solid
+from cvd.starter.world import Ground, Scene, Solid
 
-# Every word a caption can contain; the starter tokenizer gives each a token of its own.
-VOCABULARY = tuple(
-    dict.fromkeys(
-        [*PALETTE, *SHAPES, *(shape + "s" for shape in SHAPES), *GROUND_PATTERNS]
-        + ["a", "an", "and", "on", "two", "floor", "ground"]
-    )
+# Every word a caption can contain; the starter tokenizer gives each a token of its own, in this order.
+VOCABULARY = (
+    *("red", "green", "blue", "yellow", "orange", "purple", "white", "black", "pink", "cyan"),
+    *("cube", "sphere", "cylinder", "cone", "torus", "cubes", "spheres", "cylinders", "cones", "tori"),
+    *("ball", "balls", "box", "boxes", "ring", "rings"),
+    *("plain", "checkered", "striped", "dotted"),
+    *("a", "an", "the", "and", "on", "of", "with", "two", "three", "four"),
+    *("floor", "ground"),
+    *("rolling", "spinning", "sliding", "moving"),
+    *("at", "sunset", "under", "overcast", "clear", "sky", "sun", "light", "from"),
+    *("left", "right", "front", "behind"),
+    ",",
 )
 
 
