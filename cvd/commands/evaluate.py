@@ -19,6 +19,7 @@ from ..evaluation.clip import Clip, read_reference
 from ..evaluation.distributions import frechet_distance, kernel_distance
 from ..evaluation.figure import draw_report
 from ..evaluation.matching import MATCHERS, load_matcher
+from ..evaluation.packages import require
 from ..evaluation.report import Evidence, TakeReport, details, evaluate_take, find_takes, load_take, summary
 
 
@@ -55,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.reference is not None and arguments.clip is None:
         raise RequestError("--reference needs features to compare.", "Give a CLIP model with --clip.")
     folders = find_takes(arguments.folder)
+    require("poselib")
     matcher = load_matcher(arguments.matcher, arguments.device)
     clip = None if arguments.clip is None else Clip(arguments.clip, arguments.device)
     reports: list[TakeReport] = []

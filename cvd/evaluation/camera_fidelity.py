@@ -130,7 +130,7 @@ def relative_pose(x: Points, y: Points, K_x: Array, K_y: Array, size: tuple[int,
     """
     if len(x) < FEWEST_MATCHES:
         return None
-    # Imported here: it is only needed for this, and only installed with the extra `evaluation`.
+    # Imported here: it is only needed for this, and an optional package.
     import poselib
 
     options = {"max_epipolar_error": INLIER_SHARE * max(size), "seed": 0}

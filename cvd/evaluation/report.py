@@ -80,8 +80,8 @@ class TakeReport:
     @property
     def quality(self) -> float:
         """In [0, 1], to tell the worst take: the starter's score, or the mean precision; 1 for a single view."""
-        if self.starter is not None and self.starter.frames:
-            return starter_score(self.starter.frames)
+        if self.starter is not None and not math.isnan(score := starter_score(self.starter.frames)):
+            return score
         return float(np.mean([frame.precision for frame in self.consistency])) if self.consistency else 1.0
 
 
@@ -196,7 +196,7 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
     if starters:
         colours = [starter.colours for starter in starters if starter.colours is not None]
         figures["starter"] = {
-            "score": _mean(starter_score(starter.frames) for starter in starters if starter.frames),
+            "score": _mean(starter_score(starter.frames) for starter in starters),
             "objects": _mean(frame.objects for starter in starters for frame in starter.frames),
             "matches": _mean(frame.matches for starter in starters for frame in starter.frames),
             "colours_right": _mean(float(named.right) for named in colours),

@@ -42,8 +42,8 @@ FOUND_SHARE = 0.5
 class StarterFrame:
     """One frame of one pair of views.
 
-    objects: mean agreement of the objects' places; NaN if neither view has an object whose centroid is known.
-    matches: share of confident matches near their lines; NaN if they are too few. score: their product.
+    objects: mean agreement of the objects' places, see `object_agreement`. matches: share of confident matches near
+    their lines; NaN if they are too few.
     """
 
     views: tuple[int, int]
@@ -53,7 +53,7 @@ class StarterFrame:
 
     @property
     def score(self) -> float:
-        """In [0, 1]; NaN without objects."""
+        """The product, in [0, 1]; of the objects alone where features do not suffice. NaN as `objects` is."""
         return self.objects * (1.0 if np.isnan(self.matches) else self.matches)
 
 
@@ -104,9 +104,9 @@ def starter_frames(
 
 
 def starter_score(frames: Sequence[StarterFrame]) -> float:
-    """S: the mean over the frames that show an object; 0 if none does."""
-    scores = [frame.score for frame in frames if not np.isnan(frame.objects)]
-    return float(np.mean(scores)) if scores else 0.0
+    """S: the mean over the frames in which it could be measured; NaN if there is none."""
+    scores = [frame.score for frame in frames if not np.isnan(frame.score)]
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def object_agreement(geometry: PairGeometry, first: Sequence[Region], second: Sequence[Region]) -> float:
@@ -115,8 +115,11 @@ def object_agreement(geometry: PairGeometry, first: Sequence[Region], second: Se
     Objects that the image's border cuts count neither as right nor as missing.
 
     Returns:
-        The mean over pairs of objects and objects without a counterpart; NaN if there are none.
+        The mean over pairs of objects and objects without a counterpart; 0 if neither view shows any object, NaN if
+        all are cut or out of the other camera's sight.
     """
+    if not first and not second:
+        return 0.0
     whole_first, whole_second = ([region for region in view if not region.cut] for view in (first, second))
     agreement = np.zeros((len(whole_first), len(whole_second)))
     same = np.zeros(agreement.shape, bool)
