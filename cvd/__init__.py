@@ -3,7 +3,20 @@
 from cvd import Cameras, CollaborativeVideoPipeline
 """
 
-from .cameras import Cameras
-from .pipeline import CollaborativeVideoPipeline
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cameras import Cameras
+    from .pipeline import CollaborativeVideoPipeline
 
 __all__ = ["Cameras", "CollaborativeVideoPipeline"]
+
+_HOMES = {"Cameras": "cvd.cameras", "CollaborativeVideoPipeline": "cvd.pipeline"}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import and reads its settings then; what does not need it, need not wait for it.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'cvd' has no attribute {name!r}")

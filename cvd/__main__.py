@@ -1,7 +1,12 @@
 """`python -m cvd`."""
 
+import os
 import sys
 
-from .cli import main
+from .threads import share_the_processor
+
+share_the_processor(os.environ)
+
+from .cli import main  # noqa: E402  torch, which it imports, reads the environment at its import
 
 sys.exit(main())

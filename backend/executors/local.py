@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import os
 import queue
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal
 
+from cvd.threads import share_the_processor
 from protocol.errors import ProtocolError
 from protocol.messages import (
     Cancel,
@@ -61,9 +63,12 @@ class WorkerProcess:
         self.received: asyncio.Queue[Received | None] = asyncio.Queue()
         self._to_send: queue.Queue[list[Bytes] | None] = queue.Queue()
         self._loop = asyncio.get_running_loop()
+        environment = dict(os.environ)
+        share_the_processor(environment)
         self._process = subprocess.Popen(
             command,
             cwd=PROJECT,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
