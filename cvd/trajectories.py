@@ -38,18 +38,29 @@ def pattern_cameras(
         raise RequestError(f'There is no camera pattern "{pattern}".', f"Use one of {', '.join(PATTERNS)}.")
     if views < 1 or frames < 1:
         raise RequestError(f"{views} views of {frames} frames make no video.", "Use at least 1 of each.")
-    c2w = np.stack([_path(_end_point(pattern, i, views, camera_dist), frames) for i in range(views)])
+    ends = [_end_point(pattern, i, views, camera_dist) for i in range(views)]
+    c2w = np.stack([path_to(end, look_at(end), frames) for end in ends])
     focal = FOCAL_LENGTH * min(height, width)
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     return Cameras(c2w, K, height, width)
 
 
-def look_at(origin: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def look_at(origin: NDArray[np.float64], target: NDArray[np.float64] = TARGET) -> NDArray[np.float64]:
     """(3, 3) rotation of a camera at `origin` that looks at `target` with a horizontal x axis (y points down)."""
     z = (target - origin) / np.linalg.norm(target - origin)
     x = np.cross([0.0, 1.0, 0.0], z)
     x /= np.linalg.norm(x)
     return np.stack([x, np.cross(z, x), z], -1)
+
+
+def path_to(end: NDArray[np.float64], rotation: NDArray[np.float64], frames: int = 16) -> NDArray[np.float64]:
+    """(F, 4, 4) from the identity to a camera at `end` turned by `rotation` (3, 3), evenly in place and angle."""
+    share = np.linspace(0, 1, frames)
+    ends = Rotation.from_matrix(np.stack([np.eye(3), rotation]))
+    c2w = np.tile(np.eye(4), (frames, 1, 1))
+    c2w[:, :3, :3] = Slerp([0, 1], ends)(share).as_matrix()
+    c2w[:, :3, 3] = share[:, None] * end
+    return c2w
 
 
 def _end_point(pattern: Pattern, index: int, views: int, camera_dist: float) -> NDArray[np.float64]:
@@ -60,13 +71,3 @@ def _end_point(pattern: Pattern, index: int, views: int, camera_dist: float) -> 
     if pattern == "upper_hemi":
         return camera_dist * np.array([np.cos(u + np.pi), np.sin(u + np.pi), 0.0])
     return camera_dist * np.array([np.cos(u), 0.3 * np.cos(u + 0.5), -0.2 * np.sin(u)])
-
-
-def _path(end: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """(F, 4, 4) from the identity to a camera at `end` that looks at the target."""
-    share = np.linspace(0, 1, frames)
-    ends = Rotation.from_matrix(np.stack([np.eye(3), look_at(end, TARGET)]))
-    c2w = np.tile(np.eye(4), (frames, 1, 1))
-    c2w[:, :3, :3] = Slerp([0, 1], ends)(share).as_matrix()
-    c2w[:, :3, 3] = share[:, None] * end
-    return c2w
