@@ -64,9 +64,19 @@ class Draws:
         return torch.as_tensor(self._renoise(n, shape), dtype=torch.float32, device=self._device)
 
     def partners(self, views: int, anchors: int) -> list[int]:
-        """Every view's partner in the next U-Net call; the first `anchors` views are finished ones."""
+        """Every view's partner in the next prediction; the first `anchors` views are finished ones.
+
+        Raises:
+            RequestError: the pinned pairings are used up, or one is no permutation of the views.
+        """
         if self._pairings is not None:
-            return partners_from_permutation(next(self._pairings))
+            pinned = next(self._pairings, None)
+            if pinned is None or len(pinned) != views:
+                raise RequestError(
+                    f"pairings has {'too few entries' if pinned is None else f'an entry that is not of {views} views'}.",
+                    "Give one permutation of range(views) for every prediction of the noise.",
+                )
+            return partners_from_permutation(pinned)
         if anchors:
             return anchored_partners(anchors, views, self._choice)
         return partners_from_permutation(self._choice.permutation(views))

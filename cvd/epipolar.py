@@ -23,8 +23,12 @@ Slope = float | Literal["horizontal"]
 DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
 
+SMALLEST_BASELINE = 1e-3
+"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline; shorter
+baselines are taken for this one, so that cameras in a tiny scene attend as they would in a large one."""
+
 BIAS_BUDGET = 4 * 1024**3
-"""Bytes of biases that are kept for one set of cameras."""
+"""Bytes of biases that are kept for one set of cameras, unless a single U-Net call needs more."""
 
 
 def fundamental_matrices(c2w_query: Array, K_query: Array, c2w_key: Array, K_key: Array) -> Array:
@@ -62,25 +66,28 @@ def epipolar_lines(fundamental: Array, pixels: Array) -> Array:
     return np.einsum("fij,lj->fli", fundamental, pixels)
 
 
-def pseudo_lines(pixels: Array, homography: Array, slope: Slope) -> Array:
+def pseudo_lines(pixels: Array, homography: Array, slope: Slope, height: int, width: int) -> Array:
     """Lines for frames without a baseline, where every point of the ray falls on one pixel and F says nothing.
 
     They run through that pixel, K_key R K_query^-1 x, at a random angle that is the same for all pixels: the weights
-    were trained with such lines (CVD, section 4.3).
+    were trained with such lines (CVD, section 4.3). A pixel that the other camera does not see has no counterpart; its
+    line is zero, which lets it attend anywhere.
 
     Args:
         pixels: (L, 3). homography: (F, 3, 3) from the query's pixels to the key's.
         slope: the angle of the lines' normal as a fraction of pi, or "horizontal".
+        height, width: of the key's image.
 
     Returns:
         (F, L, 3)
     """
     mapped = np.einsum("fij,lj->fli", homography, pixels)
-    mapped = mapped / mapped[..., 2:]
+    in_front = mapped[..., 2] > 0
+    x, y = np.moveaxis(mapped[..., :2] / np.where(in_front, mapped[..., 2], 1)[..., None], -1, 0)
     a, b = (0.0, -1.0) if slope == "horizontal" else (np.cos(slope * np.pi), np.sin(slope * np.pi))
-    return np.stack(
-        [np.full(mapped.shape[:2], a), np.full(mapped.shape[:2], b), -a * mapped[..., 0] - b * mapped[..., 1]], -1
-    )
+    lines = np.stack([np.full_like(x, a), np.full_like(x, b), -a * x - b * y], -1)
+    seen = in_front & (np.abs(x + 0.5 - width / 2) <= width / 2) & (np.abs(y + 0.5 - height / 2) <= height / 2)
+    return np.where(seen[..., None], lines, 0.0)
 
 
 def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> torch.Tensor:
@@ -112,7 +119,7 @@ class EpipolarBias:
     Args:
         cameras: V views of F frames.
         dtype, device: of the biases, those of the U-Net's activations.
-        budget: bytes of biases to keep; the least recently used pair goes first.
+        budget: bytes of biases to keep; the least recently used pair goes first, but never one of `in_use`.
     """
 
     def __init__(
@@ -123,6 +130,8 @@ class EpipolarBias:
         self._extent = np.linalg.norm(centres[:, None] - centres[None], axis=-1).max()
         self._extent = max(self._extent, np.linalg.norm(centres - centres[:, :1], axis=-1).max())
         self._kept: OrderedDict[tuple[int, int, int, int], tuple[torch.Tensor, Slope]] = OrderedDict()
+        self.in_use: frozenset[tuple[int, int]] = frozenset()
+        """Pairs (query, key) of the present U-Net call, whose layers ask for them again and again."""
 
     def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
         """Bias between the pixels of view `query` and those of view `key` on a feature map of rows x columns.
@@ -156,12 +165,14 @@ class EpipolarBias:
         c2w_query, c2w_key = camera.c2w[query, frames], camera.c2w[key, frames]
         K_query, K_key = camera.K[query, frames], camera.K[key, frames]
         pixels = pixel_grid(camera.height, camera.width, rows, columns)
-        lines = epipolar_lines(fundamental_matrices(c2w_query, K_query, c2w_key, K_key), pixels)
+        baseline = np.linalg.norm(c2w_query[:, :3, 3] - c2w_key[:, :3, 3], axis=-1)
+        lengthened = np.maximum(SMALLEST_BASELINE / np.maximum(baseline, np.finfo(float).tiny), 1)[:, None, None]
+        lines = epipolar_lines(lengthened * fundamental_matrices(c2w_query, K_query, c2w_key, K_key), pixels)
         pseudo = np.isin(frames, self._degenerate(query, key))
         if pseudo.any():
             rotation = np.swapaxes(c2w_key[:, :3, :3], -1, -2) @ c2w_query[:, :3, :3]
             homography = K_key @ rotation @ np.linalg.inv(K_query)
-            lines[pseudo] = pseudo_lines(pixels, homography[pseudo], slope)
+            lines[pseudo] = pseudo_lines(pixels, homography[pseudo], slope, camera.height, camera.width)
         bias = bias_from_lines(
             torch.as_tensor(lines, dtype=torch.float32, device=self.device),
             torch.as_tensor(pixels, dtype=torch.float32, device=self.device),
@@ -171,9 +182,10 @@ class EpipolarBias:
 
     def _make_room(self, nbytes: int) -> None:
         held = sum(bias.nbytes for bias, _ in self._kept.values())
-        while self._kept and held + nbytes > self.budget:
-            _, (bias, _) = self._kept.popitem(last=False)
-            held -= bias.nbytes
+        for name in [name for name in self._kept if name[:2] not in self.in_use]:
+            if held + nbytes <= self.budget:
+                return
+            held -= self._kept.pop(name)[0].nbytes
 
 
 class EpipolarContext:
@@ -188,6 +200,7 @@ class EpipolarContext:
     def __init__(self, bias: EpipolarBias, partners: Sequence[int], slope: Slope) -> None:
         self.partners = tuple(partners)
         self._bias, self._slope = bias, slope
+        bias.in_use = frozenset(enumerate(self.partners))
 
     def biases(self, rows: int, columns: int) -> list[torch.Tensor]:
         """For each of the N views, its (F, L, L) bias towards its partner on a feature map of rows x columns."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .errors import RequestError
+
 
 def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[int]:
     """Partner of every view, from a permutation of range(V) (Algorithm 1's random matching).
@@ -13,10 +15,13 @@ def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[i
     As in the official code the permutation's first half is matched with its second half, position by position. With an
     odd V the last entry is left out of the matching and takes the first as its partner, one way. A single view is its
     own partner.
+
+    Raises:
+        RequestError: not a permutation.
     """
     order = [int(view) for view in permutation]
     if sorted(order) != list(range(len(order))):
-        raise ValueError(f"{order} is not a permutation of range({len(order)}).")
+        raise RequestError(f"The pairing {order} is not a permutation of range({len(order)}).")
     half = len(order) // 2
     partner = [0] * len(order)
     for a, b in zip(order[:half], order[half : 2 * half], strict=True):
@@ -50,8 +55,8 @@ def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> 
 def default_schedule(views: int) -> tuple[int, int]:
     """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
 
-    Two views have a single matching, so neither recurrence nor accumulation adds anything; other numbers take the
-    setting of the next even number that the official release gives.
+    Two views have a single matching, so neither recurrence nor accumulation adds anything. 3 and 5 views take the
+    setting of one more, more than 6 that of 6: the release gives no further ones.
     """
     if views <= 2:
         return 1, 1

@@ -11,7 +11,8 @@ from .cameras import Cameras
 def plucker_maps(cameras: Cameras) -> NDArray[np.float32]:
     """Pluecker coordinates (o x d, d) of the ray through every pixel's centre (CameraCtrl, eq. 5).
 
-    Every view's rays are given in the coordinates of its own first frame, as CameraCtrl is trained.
+    Every view's rays are given in the coordinates of its own first frame, as CameraCtrl is trained. Of a window of a
+    longer video that is the window's first frame.
 
     Returns:
         (V, F, 6, H, W) float32: moment o x d in scene units, then the unit direction d.

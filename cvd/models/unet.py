@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from typing import Any, ClassVar
 
 import torch
@@ -100,8 +101,10 @@ class CollaborativeUNet(UNetMotionModel):
 
     @staticmethod
     def config_from_unet2d(config: dict[str, Any]) -> dict[str, Any]:
-        """This class's arguments for an image U-Net's diffusers config (SD 1.x and SD 2.x layouts without extras)."""
-        heads = config.get("num_attention_heads") or config["attention_head_dim"]
+        """This class's arguments for an image U-Net's diffusers config, of Stable Diffusion 1.x's layout."""
+        parameters = signature(UNet2DConditionModel.__init__).parameters.values()
+        config = {each.name: each.default for each in parameters if each.default is not each.empty} | config
+        heads = config["num_attention_heads"] or config["attention_head_dim"]
         return {
             "sample_size": config["sample_size"],
             "in_channels": config["in_channels"],
@@ -187,4 +190,10 @@ class CollaborativeUNet(UNetMotionModel):
         for level, module in self.collaborative_modules():
             module.pose = None if pose is None else pose[level]
             module.epipolar = epipolar
-        return super().forward(sample, timestep, encoder_hidden_states, **kwargs)
+        try:
+            return super().forward(sample, timestep, encoder_hidden_states, **kwargs)
+        finally:
+            # In training the backward pass may call checkpointed blocks again; else nothing should outlive the call.
+            if not torch.is_grad_enabled():
+                for _, module in self.collaborative_modules():
+                    module.pose = module.epipolar = None

@@ -77,12 +77,29 @@ def test_feature_pixels_lie_at_the_centres_of_their_patches() -> None:
 
 def test_pseudo_lines_run_through_the_mapped_pixel() -> None:
     pixels = pixel_grid(64, 64, 4, 4)
-    zoom = np.diag([2.0, 2.0, 1.0])[None]
+    zoom = np.diag([0.5, 0.5, 1.0])[None]
+    mapped = pixels * [0.5, 0.5, 1]
     for slope in ("horizontal", 0.0, 0.3, 0.99):
-        lines = pseudo_lines(pixels, zoom, slope)
-        mapped = pixels * [2, 2, 1]
+        lines = pseudo_lines(pixels, zoom, slope, 64, 64)
+        np.testing.assert_allclose(np.hypot(lines[..., 0], lines[..., 1]), 1)
         np.testing.assert_allclose((lines[0] * mapped).sum(-1), 0, atol=1e-9)
-    np.testing.assert_allclose(pseudo_lines(pixels, zoom, "horizontal")[0, 5], [0, -1, mapped[5, 1]])
+    np.testing.assert_allclose(pseudo_lines(pixels, zoom, "horizontal", 64, 64)[0, 5], [0, -1, mapped[5, 1]])
+
+
+@pytest.mark.parametrize("degrees", [30, 120])
+def test_pixels_that_the_other_camera_does_not_see_leave_the_others_their_lines(degrees: float) -> None:
+    """Cameras that share their centre: what leaves the image, or lies behind it, must not widen the band."""
+    turned = pose((0, 0, 0), (0, np.radians(degrees), 0))
+    wide = np.array([[40.0, 0, 32], [0, 40.0, 32], [0, 0, 1]])
+    cameras = Cameras(np.stack([[pose((0, 0, 0))], [turned]]), wide, 64, 64)
+    bias = EpipolarBias(cameras, torch.float32, "cpu").pair(0, 1, 8, 8, 0.0)[0]
+    assert torch.isfinite(bias).all()
+    pixels = pixel_grid(64, 64, 8, 8)
+    rays = (pixels - [32, 32, 0]) / [40, 40, 1] @ turned[:3, :3]
+    seen = (rays[:, 2] > 0) & (np.abs(rays[:, :2] / rays[:, 2:] * 40 + 0.5).max(1) <= 32)
+    assert seen.any() == (degrees == 30)
+    assert (bias[~torch.from_numpy(seen)] == 0).all()
+    assert (bias[torch.from_numpy(seen)].amin(1) < -3).all()
 
 
 def plain_bias(lines: np.ndarray, pixels: np.ndarray, height: int) -> np.ndarray:
@@ -134,6 +151,27 @@ def test_bias_stays_within_its_budget() -> None:
     for query, key in ((0, 1), (1, 0), (0, 2), (2, 0)):
         bias.pair(query, key, 8, 8, 0.3)
     assert sum(kept.nbytes for kept, _ in bias._kept.values()) <= 2 * size
+
+
+def test_pairs_of_the_present_call_stay_however_small_the_budget() -> None:
+    bias = EpipolarBias(spreading_cameras(), torch.float32, "cpu", budget=0)
+    context = EpipolarContext(bias, [1, 0, 0], 0.3)
+    first = [each.data_ptr() for each in context.biases(8, 8)]
+    assert [each.data_ptr() for each in context.biases(8, 8)] == first
+    EpipolarContext(bias, [2, 2, 1], 0.3).biases(8, 8)
+    assert {name[:2] for name in bias._kept} == {(0, 2), (1, 2), (2, 1)}
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e3])
+def test_attention_does_not_depend_on_the_scenes_scale(distance: float) -> None:
+    cameras = spreading_cameras()
+    c2w = cameras.c2w.copy()
+    c2w[..., :3, 3] *= distance
+    usual, scaled = (
+        EpipolarBias(each, torch.float32, "cpu").pair(0, 2, 8, 8, 0.3).softmax(-1)
+        for each in (cameras, Cameras(c2w, cameras.K, 64, 64))
+    )
+    torch.testing.assert_close(scaled, usual, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("distance", [1e-3, 1e3])

@@ -233,7 +233,7 @@ def test_matchings() -> None:
         left_out = order[-1]
         assert all(partner[partner[view]] == view for view in range(views) if view != left_out)
         assert partner[left_out] != left_out
-    with pytest.raises(ValueError, match="permutation"):
+    with pytest.raises(RequestError, match="permutation"):
         partners_from_permutation([0, 0])
 
 
