@@ -1,4 +1,4 @@
-"""Prompt files in the official release's layout."""
+"""Prompt files in the official release's layout, and seeds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from .errors import RequestError
 
 LAYOUT = 'It is {"prompts": [...], "negative_prompts": [...], "seeds": [...]}; the last two are optional.'
+
+LARGEST_SEED = 2**63 - 1
+"""What the random generators and the file formats around them have in common."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ def read_prompts(path: str | Path) -> list[Prompt]:
         RequestError: missing, or of another layout.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise RequestError(f"The prompt file {path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RequestError(f"{path} is not a JSON file: {error}.", LAYOUT) from error
+        raise RequestError(f"The prompt file {path} does not exist.", "Check its path.") from None
+    except (OSError, ValueError, RecursionError) as error:  # a ValueError is text that is not UTF-8, or not JSON
+        raise RequestError(f"{path} is not a JSON file: {error}.", LAYOUT) from None
+    if not isinstance(document, dict):
+        raise RequestError(f"{path} is not a prompt file: it is no JSON object.", LAYOUT)
     texts = _list(path, document, "prompts")
     if not texts:
         raise RequestError(f"{path} holds no prompts.", LAYOUT)
@@ -42,16 +47,31 @@ def read_prompts(path: str | Path) -> list[Prompt]:
             f"{path} has {len(texts)} prompts, {len(negatives)} negative prompts and {len(seeds)} seeds.",
             "There must be as many of each.",
         )
-    per_prompt = [tuple(seed) if isinstance(seed, list) else (seed,) for seed in seeds]
-    if not all(isinstance(text, str) for text in [*texts, *negatives]):
-        raise RequestError(f"A prompt in {path} is not a text.", LAYOUT)
-    if not all(isinstance(seed, int) and seed >= 0 for group in per_prompt for seed in group):
-        raise RequestError(f"A seed in {path} is not a whole number from 0.", LAYOUT)
-    return [Prompt(*each) for each in zip(texts, negatives, per_prompt, strict=True)]
+    prompts = []
+    for number, (text, negative, group) in enumerate(zip(texts, negatives, seeds, strict=True)):
+        if not isinstance(text, str) or not isinstance(negative, str):
+            raise RequestError(f"Prompt {number} in {path}, or its negative prompt, is not a text.", LAYOUT)
+        try:
+            prompts.append(Prompt(text, negative, checked_seeds(group if isinstance(group, list) else [group])))
+        except RequestError as error:
+            raise RequestError(f"{path}, prompt {number}: {error.message}", error.hint) from None
+    return prompts
 
 
-def _list(path: str | Path, document: object, name: str) -> list:
-    value = document.get(name, []) if isinstance(document, dict) else None
+def checked_seeds(seeds: list[object]) -> tuple[int, ...]:
+    """The seeds. Raises RequestError for what is none, and for one that is given twice."""
+    checked: list[int] = []
+    for seed in seeds:
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+            raise RequestError(f"The seed {str(seed)[:40]} is not a whole number from 0 to 2^63 - 1.", "Use another.")
+        if seed in checked:
+            raise RequestError(f"The seed {seed} is given twice.", "The same seed gives the same video: leave one out.")
+        checked.append(seed)
+    return tuple(checked)
+
+
+def _list(path: str | Path, document: dict[str, object], name: str) -> list:
+    value = document.get(name, [])
     if not isinstance(value, list):
-        raise RequestError(f'{path} has no list "{name}".', LAYOUT)
+        raise RequestError(f'In {path}, "{name}" is not a list.', LAYOUT)
     return value

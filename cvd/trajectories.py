@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from .cameras import Cameras
+from .cameras import MOST_FRAMES, Cameras
 from .errors import RequestError
 
 Pattern = Literal["circle", "upper_hemi", "interpolate"]
@@ -29,15 +29,19 @@ def pattern_cameras(
     horizontal; the translation between is linear and the rotation spherically linear.
 
     Args:
-        camera_dist: how far the cameras move, in units of the distance to what they look at.
+        camera_dist: how far the cameras move, in units of the distance to what they look at; 0 or more.
 
     Raises:
-        RequestError: an unknown pattern, or no view or frame.
+        RequestError: an unknown pattern, no view or frame or too many, or an impossible distance.
     """
     if pattern not in PATTERNS:
         raise RequestError(f'There is no camera pattern "{pattern}".', f"Use one of {', '.join(PATTERNS)}.")
     if views < 1 or frames < 1:
         raise RequestError(f"{views} views of {frames} frames make no video.", "Use at least 1 of each.")
+    if views * frames > MOST_FRAMES:
+        raise RequestError(f"{views} views of {frames} frames are too many.", "Use at most 128 frames for a video.")
+    if not 0 <= camera_dist <= 1e6:
+        raise RequestError(f"The camera distance is {camera_dist}.", "Use a number from 0; 0.5 is the official one.")
     ends = [_end_point(pattern, i, views, camera_dist) for i in range(views)]
     c2w = np.stack([path_to(end, look_at(end), frames) for end in ends])
     focal = FOCAL_LENGTH * min(height, width)

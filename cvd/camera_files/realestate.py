@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import Cameras, frame_indices
+from ..cameras import Cameras, check_extrinsics, check_intrinsics, cropped_intrinsics
 from ..errors import CameraError
-from .text import parse_numbers, read_text, write_lines
+from .stacking import check_lengths
+from .text import numbered_lines, parse_numbers, write_lines
 
 Array = NDArray[np.float64]
 
@@ -45,11 +46,10 @@ def read_realestate(
         CameraError: missing, empty or malformed; it names the line.
     """
     aspect = 1 / source_aspect if legacy_intrinsics else source_aspect
-    scaled = (max(width, height * aspect), max(height, width / aspect))  # the source's size, scaled to cover the image
-    c2w, K = [], []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    c2w, K, lines = [], [], []
+    for number, line in numbered_lines(path):
         words = line.split()
-        if not words or (number == 1 and len(words) != COLUMNS):
+        if not words or (number == 1 and _is_address(words)):
             continue
         values = parse_numbers(path, number, words)
         if len(values) != COLUMNS:
@@ -57,48 +57,64 @@ def read_realestate(
                 f"{path}, line {number}: {len(values)} numbers instead of {COLUMNS}.",
                 "A frame is a time stamp, fx fy cx cy 0 0 and 12 numbers of a world-to-camera matrix.",
             )
-        fx, fy = values[1] * scaled[0], values[2] * scaled[1]
-        cx = (values[3] - 0.5) * scaled[0] + width / 2
-        cy = (values[4] - 0.5) * scaled[1] + height / 2
-        K.append([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+        fx, fy, cx, cy = values[1:5]
+        K.append([[fx * aspect, 0, cx * aspect], [0, fy, cy], [0, 0, 1]])  # in units of the source's height
         c2w.append(_inverse(np.reshape(values[7:], (3, 4))))
+        lines.append(number)
     if not c2w:
         raise CameraError(f"{path} holds no camera.", "It needs a line with an address and 19 numbers per frame.")
-    return np.array(c2w), np.array(K)
+
+    def where(_: int, frame: int) -> str:
+        return f"in {path}, line {lines[frame]},"
+
+    pixels = cropped_intrinsics(np.array(K), (1, aspect), (height, width))
+    check_extrinsics(np.array([c2w]), where)
+    check_intrinsics(pixels[None], where)
+    return np.array(c2w), pixels
 
 
 def cameras_from_realestate(
     paths: Sequence[str | Path],
     height: int,
     width: int,
-    frames: int,
+    frames: int | None = None,
     reverse: Collection[int] = (),
     source_aspect: float = SOURCE_ASPECT,
     legacy_intrinsics: bool = False,
+    common_world: bool = False,
 ) -> Cameras:
-    """One view per file, resampled to `frames` frames, each in the coordinates of its own first frame.
+    """One view per file.
 
-    Files solved from different videos have nothing in common but that: the views then start from one pose, as in the
-    official two-video mode.
+    Files solved from different videos have nothing in common: by default each is taken in the coordinates of its own
+    first frame, so that the views start from one pose, as in the official two-video mode.
 
     Args:
-        reverse: views that are played backwards. The others are `read_realestate`'s.
+        frames: to resample every file to (`Cameras.resampled`); by default they must have as many.
+        reverse: views that are played backwards.
+        common_world: keep the poses as the files have them, for files in one world, as `write_realestate` makes them.
+        height, width, source_aspect, legacy_intrinsics: `read_realestate`'s.
+
+    Raises:
+        CameraError: missing, empty, malformed, or of different lengths. RequestError: an impossible size.
     """
-    c2w, K = [], []
+    views = []
     for view, path in enumerate(paths):
-        poses, intrinsics = read_realestate(path, height, width, source_aspect, legacy_intrinsics)
-        picked = frame_indices(len(poses), frames)
+        c2w, K = read_realestate(path, height, width, source_aspect, legacy_intrinsics)
+        cameras = Cameras(c2w[None], K[None], height, width)
+        if frames is not None:
+            cameras = cameras.resampled(frames)
         if view in reverse:
-            picked = picked[::-1]
-        c2w.append(np.linalg.inv(poses[picked[0]]) @ poses[picked])
-        K.append(intrinsics[picked])
-    return Cameras(np.stack(c2w), np.stack(K), height, width)
+            cameras = Cameras(cameras.c2w[:, ::-1], cameras.K[:, ::-1], height, width)
+        views.append(cameras)
+    check_lengths("the files", [view.frames for view in views])
+    c2w = np.concatenate([view.c2w if common_world else view.relative_to_first_frame() for view in views])
+    return Cameras(c2w, np.concatenate([view.K for view in views]), height, width)
 
 
 def write_realestate(folder: str | Path, cameras: Cameras) -> list[Path]:
     """Writes view_00.txt and on into `folder`, and returns them. The intrinsics are relative to the cameras' own size.
 
-    Reading them back exactly takes `source_aspect` = width / height.
+    Reading them back exactly takes `source_aspect` = width / height, the same size, and `common_world`.
     """
     paths = []
     for view in range(cameras.views):
@@ -111,6 +127,15 @@ def write_realestate(folder: str | Path, cameras: Cameras) -> list[Path]:
         paths.append(Path(folder) / f"view_{view:02d}.txt")
         write_lines(paths[-1], lines)
     return paths
+
+
+def _is_address(words: Sequence[str]) -> bool:
+    """Whether a file's first line is the video's address (or whatever a tool writes there) and not a frame."""
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        return True
+    return len(numbers) == 1
 
 
 def _inverse(w2c: Array) -> Array:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 
 from ..camera_files import cameras_from_realestate, read_colmap, read_transforms
+from ..camera_files.realestate import SOURCE_ASPECT
 from ..cameras import Cameras
 from ..errors import RequestError
+from ..pipeline import ModelInfo
+from ..takes import FinishedTake
 from ..trajectories import PATTERNS, pattern_cameras
+
+FRAMES = 16
+PATTERN_SIZE = 256
+"""Width and height of a pattern's images where there is no model to ask."""
 
 
 def add_camera_options(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +29,28 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--colmap", metavar="DIR", help="a COLMAP text model; images of one folder are one view")
     source.add_argument("--pattern", choices=PATTERNS, help="an official camera pattern")
     group.add_argument("--views", type=int, metavar="N", help="pattern: number of views (default 2)")
-    group.add_argument("--frames", type=int, default=16, metavar="F", help="frames per view (default 16)")
-    group.add_argument("--size", metavar="WxH", help="size of the videos (default: the model's, or the files')")
+    group.add_argument(
+        "--camera-dist", type=float, metavar="D", help="pattern: how far cameras move, 1 being the target (default 0.5)"
+    )
+    group.add_argument(
+        "--frames", type=int, metavar="F", help="frames per view (generate and patterns: default 16; files: all)"
+    )
+    group.add_argument(
+        "--size",
+        metavar="WxH",
+        help="size of the videos; images of other proportions are cropped (default: the model's, in the proportions of "
+        "a transforms.json or COLMAP model)",
+    )
     group.add_argument(
         "--reverse", nargs="+", type=int, default=[], metavar="VIEW", help="text files: views played backwards, from 0"
+    )
+    group.add_argument(
+        "--source-aspect", metavar="WxH", help="text files: size or proportions of their images (default 1280x720)"
+    )
+    group.add_argument(
+        "--common-world",
+        action="store_true",
+        help="text files: keep how views lie to each other (default: each starts where the others start)",
     )
     group.add_argument(
         "--legacy-intrinsics", action="store_true", help="text files: the official loader's swapped width and height"
@@ -37,64 +63,152 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_cameras(arguments: argparse.Namespace, native_size: int | None = None) -> Cameras:
-    """The cameras that the options ask for.
+def load_cameras(
+    arguments: argparse.Namespace, model: ModelInfo | None = None, anchor: FinishedTake | None = None
+) -> tuple[Cameras, float]:
+    """The cameras that the options ask for, and the factor they were scaled by.
 
     Args:
-        native_size: width and height where neither the options nor the files give a size.
+        model: gives frames and size where the options do not; without one, files keep theirs.
+        anchor: a take that the cameras are to be added to: they get its size, frames and scale.
 
     Raises:
         CameraError, RequestError: files or options that make no cameras.
     """
-    if arguments.views is not None and arguments.pattern is None:
-        raise RequestError("--views goes with --pattern: files have as many views as they have.")
-    if arguments.cameras is None and (arguments.reverse or arguments.legacy_intrinsics):
-        raise RequestError("--reverse and --legacy-intrinsics go with --cameras.")
-    size = _parse_size(arguments.size)
-    height, width = size or (native_size or 256, native_size or 256)
+    _check_combination(arguments, anchor)
+    size, frames = _parse_size(arguments.size, "--size"), arguments.frames
+    if anchor is not None:
+        size, frames = (anchor.cameras.height, anchor.cameras.width), anchor.cameras.frames
+    elif frames is None and (model is not None or arguments.pattern):
+        frames = FRAMES
     if arguments.pattern:
-        views = 2 if arguments.views is None else arguments.views
-        cameras = pattern_cameras(arguments.pattern, views, height, width, arguments.frames)
+        cameras = _pattern(arguments, size, frames, model)
     elif arguments.cameras:
-        if not set(arguments.reverse) <= set(range(len(arguments.cameras))):
-            raise RequestError(f"--reverse names a view beyond the {len(arguments.cameras)} there are.")
-        cameras = cameras_from_realestate(
-            arguments.cameras,
-            height,
-            width,
-            arguments.frames,
-            reverse=arguments.reverse,
-            legacy_intrinsics=arguments.legacy_intrinsics,
-        )
+        cameras = _text_files(arguments, size, frames, model)
     else:
-        cameras = read_transforms(arguments.transforms) if arguments.transforms else read_colmap(arguments.colmap)
-        cameras = cameras.resampled(arguments.frames)
-        if size or native_size:
-            cameras = cameras.resized(height, width)
-    return _scaled(cameras, arguments.scale)
+        cameras = _sized_files(arguments, size, model)
+        cameras = cameras if frames is None else cameras.resampled(frames)
+    factor = _scale_factor(cameras, arguments.scale) if anchor is None else anchor.scale
+    if anchor is not None and factor != 1:
+        print(f"Scaled by {factor:.4g}, as the finished views are.")
+    return cameras.scaled(factor), factor
 
 
-def _scaled(cameras: Cameras, largest: float | None) -> Cameras:
+def camera_arguments(arguments: argparse.Namespace) -> dict[str, object]:
+    """The options that make the cameras, as given, to make them again."""
+    names = ("cameras", "transforms", "colmap", "pattern", "views", "camera_dist", "frames", "size", "reverse")
+    names += ("source_aspect", "common_world", "legacy_intrinsics", "scale")
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value not in (None, False, [])}
+
+
+def _check_combination(arguments: argparse.Namespace, anchor: FinishedTake | None) -> None:
+    if arguments.pattern is None and not (arguments.views is None and arguments.camera_dist is None):
+        raise RequestError("--views and --camera-dist go with --pattern: files have the views they have.")
+    text_only = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
+    for name in text_only:
+        if arguments.cameras is None and getattr(arguments, name):
+            raise RequestError(f"--{name.replace('_', '-')} goes with --cameras.", "Leave it out.")
+    if arguments.cameras and not set(arguments.reverse) <= set(range(len(arguments.cameras))):
+        raise RequestError(
+            f"--reverse names a view beyond the {len(arguments.cameras)} there are.", "They count from 0."
+        )
+    if anchor is None:
+        return
+    if arguments.scale is not None:
+        raise RequestError(
+            "--scale does not go with --anchor: the new cameras are scaled as the finished views are.", "Leave it out."
+        )
+    theirs = (anchor.cameras.height, anchor.cameras.width)
+    if arguments.size is not None and _parse_size(arguments.size, "--size") != theirs:
+        raise RequestError(f"The finished views have {theirs[1]}x{theirs[0]} pixels.", "Leave --size out.")
+    if arguments.frames not in (None, anchor.cameras.frames):
+        raise RequestError(f"The finished views have {anchor.cameras.frames} frames.", "Leave --frames out.")
+
+
+def _pattern(
+    arguments: argparse.Namespace, size: tuple[int, int] | None, frames: int, model: ModelInfo | None
+) -> Cameras:
+    native = PATTERN_SIZE if model is None else model.native_size
+    height, width = size or (native, native)
+    views = 2 if arguments.views is None else arguments.views
+    distance = 0.5 if arguments.camera_dist is None else arguments.camera_dist
+    return pattern_cameras(arguments.pattern, views, height, width, frames, distance)
+
+
+def _text_files(
+    arguments: argparse.Namespace, size: tuple[int, int] | None, frames: int | None, model: ModelInfo | None
+) -> Cameras:
+    source = _parse_size(arguments.source_aspect, "--source-aspect")
+    if size is None:
+        # Videos are square, as the official ones; files that go to another format should lose nothing.
+        size = (source or (720, 1280)) if model is None else (model.native_size, model.native_size)
+    return cameras_from_realestate(
+        arguments.cameras,
+        *size,
+        frames,
+        reverse=arguments.reverse,
+        source_aspect=SOURCE_ASPECT if source is None else source[1] / source[0],
+        legacy_intrinsics=arguments.legacy_intrinsics,
+        common_world=arguments.common_world,
+    )
+
+
+def _sized_files(arguments: argparse.Namespace, size: tuple[int, int] | None, model: ModelInfo | None) -> Cameras:
+    """Cameras of a file that gives the images' size."""
+
+    def choose_size(height: int, width: int) -> tuple[int, int]:
+        chosen = size or ((height, width) if model is None else size_for_model(height, width, model))
+        if size is None and model is None and (height % 8 or width % 8):
+            nearest = "x".join(str(max(8, round(value / 8) * 8)) for value in (width, height))
+            raise RequestError(
+                f"The files' images have {width} x {height} pixels, not multiples of 8.", f"Use --size {nearest}."
+            )
+        if chosen != (height, width):
+            scale = max(chosen[0] / height, chosen[1] / width)
+            kept = chosen[0] * chosen[1] / (scale * height * scale * width)
+            print(
+                f"The files' images of {width} x {height} pixels become {chosen[1]} x {chosen[0]}: scaled by "
+                f"{scale:.4g}, and {1 - kept:.1%} cropped."
+            )
+        return chosen
+
+    if arguments.transforms:
+        return read_transforms(arguments.transforms, choose_size)
+    return read_colmap(arguments.colmap, choose_size)
+
+
+def size_for_model(height: int, width: int, model: ModelInfo) -> tuple[int, int]:
+    """(height, width) of about an image's proportions and the area a model is at its best at, in its multiples."""
+    aspect = width / height
+
+    def rounded(value: float) -> int:
+        return max(1, round(value / model.size_multiple)) * model.size_multiple
+
+    return rounded(model.native_size / math.sqrt(aspect)), rounded(model.native_size * math.sqrt(aspect))
+
+
+def _scale_factor(cameras: Cameras, largest: float | None) -> float:
     motion = cameras.largest_motion()
     print(f"The cameras move at most {motion:.3g} units from their first frames.")
     if largest is None:
-        return cameras
-    if largest <= 0 or motion == 0:
+        return 1.0
+    if not 0 < largest < math.inf or motion == 0:
         raise RequestError(f"Cameras that move {motion:.3g} cannot be scaled to {largest:.3g}.", "Leave --scale out.")
     print(f"Scaled by {largest / motion:.4g}, so that they move at most {largest:.3g}.")
-    return cameras.scaled(largest / motion)
+    return largest / motion
 
 
-def _parse_size(text: str | None) -> tuple[int, int] | None:
+def _parse_size(text: str | None, option: str) -> tuple[int, int] | None:
     """(height, width) from WxH."""
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    match = re.fullmatch(r"0*([1-9]\d{0,5})x0*([1-9]\d{0,5})", text)
     if not match:
-        raise RequestError(f'The size "{text}" is not of the form WxH.', "Use 256x256, for instance.")
+        raise RequestError(f'{option} "{text[:40]}" is not of the form WxH.', f"Use {option} 256x256, for instance.")
     return int(match[2]), int(match[1])
 
 
-def output_option(parser: argparse.ArgumentParser) -> None:
+def output_option(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """--out."""
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--out", type=Path, required=required, metavar="DIR", help="folder for the results")

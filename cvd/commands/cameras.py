@@ -1,12 +1,22 @@
-"""`python -m cvd cameras`: camera files from one format to another, and a picture of them."""
+"""`python -m cvd cameras`: camera files in figures, as a picture, and from one format to another."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
 from ..camera_files import write_colmap, write_realestate, write_transforms
+from ..cameras import Cameras
+from ..errors import RequestError
 from ..plots import plot_trajectories
+from ..takes import check_writable, writing
 from .camera_options import add_camera_options, load_cameras, output_option
 
 FORMATS = ("realestate", "transforms", "colmap")
@@ -17,23 +27,86 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "cameras",
         help="convert camera files, plot trajectories",
-        description="Reads cameras, writes them in other formats, and draws them as trajectories.png.",
+        description="Reads cameras, prints their figures, draws them (--plot, and trajectories.png in --out), and "
+        "writes them in other formats (--to). Without --size and --frames nothing is resampled or cropped.",
     )
     add_camera_options(parser)
-    parser.add_argument("--to", nargs="*", choices=FORMATS, default=[], help="formats to write")
-    output_option(parser)
+    parser.add_argument("--to", nargs="+", choices=FORMATS, default=[], help="formats to write into --out")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="picture of the trajectories")
+    output_option(parser, required=False)
     parser.set_defaults(func=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the cameras and their picture."""
-    cameras = load_cameras(arguments)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    if "realestate" in arguments.to:
-        write_realestate(arguments.out, cameras)
-    if "transforms" in arguments.to:
-        write_transforms(arguments.out / "transforms.json", cameras)
-    if "colmap" in arguments.to:
-        write_colmap(arguments.out / "colmap", cameras)
-    plot_trajectories(arguments.out / "trajectories.png", cameras)
-    print(f"{cameras.views} views of {cameras.frames} frames: {arguments.out}")
+    """Prints the cameras' figures, and writes what is asked for."""
+    out: Path | None = arguments.out
+    if arguments.to and out is None:
+        raise RequestError("--to needs a folder to write into.", "Add --out DIR.")
+    for folder in (out, None if arguments.plot is None else arguments.plot.parent):
+        if folder is not None:
+            check_writable(folder)
+    if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
+        raise RequestError(f"--plot {arguments.plot} is not the name of a PNG file.", "Use trajectories.png, for one.")
+    cameras, _ = load_cameras(arguments)
+    _print_figures(cameras)
+    if arguments.plot is not None:
+        with writing(arguments.plot):
+            arguments.plot.parent.mkdir(parents=True, exist_ok=True)
+            plot_trajectories(arguments.plot, cameras)
+        print(f"Picture: {arguments.plot}")
+    if out is not None:
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+            _write(out, cameras, arguments.to)
+
+
+def _write(out: Path, cameras: Cameras, formats: Sequence[str]) -> None:
+    if "realestate" in formats:
+        paths = write_realestate(out, cameras)
+        size = f"{cameras.width}x{cameras.height}"
+        # The format has no place for the image's size, and others take each file for a world of its own.
+        print(
+            f"Text files: read them back with --cameras {' '.join(map(str, paths))} --common-world "
+            f"--source-aspect {size} --size {size} --frames {cameras.frames}"
+        )
+    if "transforms" in formats:
+        write_transforms(out / "transforms.json", cameras)
+        print(f"transforms.json: {out / 'transforms.json'}")
+    if "colmap" in formats:
+        write_colmap(out / "colmap", cameras)
+        print(f"COLMAP: {out / 'colmap'}")
+    plot_trajectories(out / "trajectories.png", cameras)
+    print(f"Picture: {out / 'trajectories.png'}")
+
+
+def _print_figures(cameras: Cameras) -> None:
+    table = Table("view", "frames", "size", "largest motion", "field of view", "from view 0 in frame 0", box=box.SIMPLE)
+    for view in range(cameras.views):
+        low, high = _fields_of_view(cameras, view)
+        path = cameras.c2w[view, :, :3, 3]
+        table.add_row(
+            str(view),
+            str(cameras.frames),
+            f"{cameras.width} x {cameras.height}",
+            f"{np.linalg.norm(path - path[0], axis=-1).max():.4g}",
+            f"{low:.1f}°" if high - low < 0.05 else f"{low:.1f} to {high:.1f}°",
+            _from_first_view(cameras, view),
+        )
+    Console().print(table)
+
+
+def _fields_of_view(cameras: Cameras, view: int) -> tuple[float, float]:
+    """Smallest and largest horizontal field of view, in degrees."""
+    focal, centre = cameras.K[view, :, 0, 0], cameras.K[view, :, 0, 2]
+    degrees = np.degrees(np.arctan((cameras.width - centre) / focal) + np.arctan(centre / focal))
+    return float(degrees.min()), float(degrees.max())
+
+
+def _from_first_view(cameras: Cameras, view: int) -> str:
+    """How far a view's first pose is from that of view 0."""
+    first, other = cameras.c2w[0, 0], cameras.c2w[view, 0]
+    distance = float(np.linalg.norm(other[:3, 3] - first[:3, 3]))
+    # From the chord of the rotation, which is exact where an arc cosine is not: near zero.
+    chord = float(np.linalg.norm(other[:3, :3] - first[:3, :3])) / np.sqrt(8)
+    angle = float(np.degrees(2 * np.arcsin(min(1.0, chord))))
+    return "coincides" if distance < 1e-6 and angle < 1e-4 else f"{distance:.4g} units, {angle:.1f}°"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from rich.progress import Progress as ProgressBar
 
 from ..cameras import Cameras
 from ..errors import RequestError
+from ..pairing import default_schedule
 from ..pipeline import CollaborativeVideoPipeline, ModelInfo, Output, Progress, check_request
 from ..presets import draft_settings
-from ..prompts import Prompt, read_prompts
+from ..prompts import Prompt, checked_seeds, read_prompts
 from ..sampling import SOLVERS
-from ..takes import read_take, write_take
-from .camera_options import add_camera_options, load_cameras, output_option
+from ..takes import check_take_folder, read_take, write_take
+from .camera_options import add_camera_options, camera_arguments, load_cameras, output_option
 from .model_options import add_model_options, find_model, load_model
 
 
@@ -38,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     text.add_argument("--prompt", default="", help="what the scene shows")
     text.add_argument("--negative-prompt", default="", help="what it must not show")
     text.add_argument("--prompt-file", metavar="FILE", help="prompts, negative prompts and seeds as JSON, see the docs")
-    text.add_argument("--seed", type=int, nargs="+", default=[0], metavar="N", help="one or several (default 0)")
+    text.add_argument("--seed", type=int, nargs="+", metavar="N", help="one or several (default 0)")
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("--steps", type=int, help="denoising steps (default: the model's)")
     sampling.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
@@ -50,53 +51,88 @@ def add_parser(subparsers: Any) -> None:
         "--anchor",
         type=Path,
         metavar="DIR",
-        help="a finished generation: its views stay, the cameras give further ones",
+        help="a finished generation: its views stay, and the cameras, in the units of the files that it was made from, "
+        "give further ones",
     )
     output_option(parser)
     parser.set_defaults(func=run)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One prompt with one seed, and where its result goes."""
+
+    prompt: Prompt
+    seed: int
+    folder: Path
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """Generates every prompt with every seed, and writes each when it is done."""
-    prompts = _prompts(arguments)
-    finished = None if arguments.anchor is None else read_take(arguments.anchor)
+    """Generates every prompt with every seed, and writes each when it is done.
+
+    What can be refused is refused before the model is loaded.
+    """
+    runs = _runs(arguments)
+    anchor = None if arguments.anchor is None else read_take(arguments.anchor)
     info = find_model(arguments)
-    cameras = load_cameras(arguments, info.native_size)
-    if finished is not None:
-        cameras = _joined(finished[1], cameras)
-    settings = _settings(arguments, info) | {"anchors": None if finished is None else finished[0]}
-    checked = ("num_inference_steps", "multistep", "accumulate_step", "anchors")
-    check_request(cameras, **{name: settings[name] for name in checked})
+    cameras, scale = load_cameras(arguments, info, anchor)
+    if anchor is not None:
+        cameras = _joined(anchor.cameras, cameras)
+    settings = _settings(arguments, info, cameras.views)
+    finished = None if anchor is None else anchor.output
+    check_request(
+        cameras, settings["num_inference_steps"], settings["multistep"], settings["accumulate_step"], finished
+    )
+    for each in runs:
+        check_take_folder(each.folder)
     pipe = load_model(arguments)
-    runs = [(index, prompt, seed) for index, prompt in enumerate(prompts) for seed in prompt.seeds]
-    for number, (index, prompt, seed) in enumerate(runs, 1):
-        folder: Path = arguments.out
+    common = _made_from(arguments, pipe) | {
+        "scale": scale,
+        "anchored_views": 0 if finished is None else len(finished.latents),
+        **settings,
+    }
+    for number, each in enumerate(runs, 1):
         if len(runs) > 1:
-            folder = folder / f"prompt_{index:02d}" / f"seed_{seed}"
-            print(f"[{number}/{len(runs)}] {prompt.text}, seed {seed}")
+            print(f"[{number}/{len(runs)}] {each.prompt.text}, seed {each.seed}")
         start = time.monotonic()
-        output = _generate(pipe, prompt, cameras, seed, settings)
+        output = _generate(pipe, each, cameras, settings | {"anchors": finished})
         seconds = round(time.monotonic() - start, 1)
-        write_take(folder, output, cameras, _made_from(pipe, prompt, seed, settings, seconds))
-        print(f"{cameras.views} views of {cameras.frames} frames in {seconds} s: {folder}")
+        own = {"prompt": each.prompt.text, "negative_prompt": each.prompt.negative, "seed": each.seed}
+        write_take(each.folder, output, cameras, own | common | {"seconds": seconds})
+        print(f"{cameras.views} views of {cameras.frames} frames in {seconds} s: {each.folder}")
+
+
+def _runs(arguments: argparse.Namespace) -> list[_Run]:
+    """Every prompt with each of its seeds; several have a folder each."""
+    prompts = _prompts(arguments)
+    runs = [(index, prompt, seed) for index, prompt in enumerate(prompts) for seed in prompt.seeds]
+    if len(runs) == 1:
+        return [_Run(prompts[0], runs[0][2], arguments.out)]
+    return [_Run(prompt, seed, arguments.out / f"prompt_{index:02d}" / f"seed_{seed}") for index, prompt, seed in runs]
 
 
 def _prompts(arguments: argparse.Namespace) -> list[Prompt]:
-    seeds = tuple(arguments.seed)
+    seeds = checked_seeds([0] if arguments.seed is None else arguments.seed)
     if not arguments.prompt_file:
         return [Prompt(arguments.prompt, arguments.negative_prompt, seeds)]
     if arguments.prompt or arguments.negative_prompt:
         raise RequestError("--prompt and --negative-prompt do not go with --prompt-file, which has its own.")
-    return [Prompt(each.text, each.negative, each.seeds or seeds) for each in read_prompts(arguments.prompt_file)]
+    prompts = read_prompts(arguments.prompt_file)
+    with_seeds = sum(bool(each.seeds) for each in prompts)
+    if arguments.seed is not None and with_seeds:
+        print(f"--seed does not count for the {with_seeds} prompts that have seeds in {arguments.prompt_file}.")
+    return [Prompt(each.text, each.negative, each.seeds or seeds) for each in prompts]
 
 
-def _settings(arguments: argparse.Namespace, info: ModelInfo) -> dict[str, Any]:
+def _settings(arguments: argparse.Namespace, info: ModelInfo, views: int) -> dict[str, Any]:
+    """How to sample: what is asked for, or else what suits the model and the number of views."""
+    multistep, accumulate_step = default_schedule(views)
     settings = {
         "num_inference_steps": info.num_inference_steps,
         "guidance_scale": info.guidance_scale,
         "scheduler": "ddim",
-        "multistep": None,
-        "accumulate_step": None,
+        "multistep": multistep,
+        "accumulate_step": accumulate_step,
     }
     if arguments.draft:
         settings |= draft_settings(info)
@@ -111,19 +147,12 @@ def _settings(arguments: argparse.Namespace, info: ModelInfo) -> dict[str, Any]:
 
 
 def _joined(finished: Cameras, new: Cameras) -> Cameras:
-    """The finished views' cameras, then the new ones."""
-    new = new.resized(finished.height, finished.width)
-    if new.frames != finished.frames:
-        raise RequestError(
-            f"The new cameras have {new.frames} frames, the finished ones {finished.frames}.", "Set --frames to match."
-        )
+    """The finished views' cameras, then the new ones, which have their size and frames."""
     c2w, K = (np.concatenate([getattr(each, name) for each in (finished, new)]) for name in ("c2w", "K"))
     return Cameras(c2w, K, finished.height, finished.width)
 
 
-def _generate(
-    pipe: CollaborativeVideoPipeline, prompt: Prompt, cameras: Cameras, seed: int, settings: dict[str, Any]
-) -> Output:
+def _generate(pipe: CollaborativeVideoPipeline, wanted: _Run, cameras: Cameras, settings: dict[str, Any]) -> Output:
     with ProgressBar(
         TextColumn("{task.description:>10}"),
         BarColumn(),
@@ -132,7 +161,8 @@ def _generate(
         TextColumn("left"),
         TimeRemainingColumn(),
     ) as bar:
-        return pipe(prompt.text, cameras, prompt.negative, seed=seed, on_step=_reporter(bar), **settings)
+        prompt = wanted.prompt
+        return pipe(prompt.text, cameras, prompt.negative, seed=wanted.seed, on_step=_reporter(bar), **settings)
 
 
 def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
@@ -147,17 +177,18 @@ def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
     return show
 
 
-def _made_from(
-    pipe: CollaborativeVideoPipeline, prompt: Prompt, seed: int, settings: dict[str, Any], seconds: float
-) -> dict[str, Any]:
-    named = {name: value for name, value in settings.items() if name != "anchors"}
-    anchored = 0 if settings["anchors"] is None else len(settings["anchors"].latents)
+def _made_from(arguments: argparse.Namespace, pipe: CollaborativeVideoPipeline) -> dict[str, Any]:
+    """What all runs have in common, apart from the sampling settings: enough to repeat them."""
     return {
-        "prompt": prompt.text,
-        "negative_prompt": prompt.negative,
-        "seed": seed,
-        **named,
-        "anchored_views": anchored,
         "model": asdict(pipe.model_info),
-        "seconds": seconds,
+        "weights": {
+            "model": arguments.model,
+            "base_model": arguments.base_model,
+            "adapter": not arguments.no_adapter,
+            "lora": [text if "=" in text else f"{text}=1" for text in arguments.lora],
+            "dtype": str(pipe.dtype).removeprefix("torch."),
+            "device": str(pipe.device),
+        },
+        "cameras": camera_arguments(arguments),
+        "anchor": None if arguments.anchor is None else str(arguments.anchor),
     }

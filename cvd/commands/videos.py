@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..takes import read_videos, write_videos
+from ..takes import check_writable, finish_take, read_videos, write_videos
 
 
 def add_parser(subparsers: Any) -> None:
@@ -14,7 +14,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "videos",
         help="videos of a folder with view_NN/0001.png and on",
-        description="Makes view_NN.mp4 and .gif of every view and grid.mp4 and .gif of all, beside their frames.",
+        description="Makes view_NN.mp4 and .gif of every view and grid.mp4 and .gif of all, beside their frames. A "
+        "generation that could not write its videos is whole afterwards.",
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder with view_00/0001.png and on")
     parser.set_defaults(func=run)
@@ -23,5 +24,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the videos into the folder."""
     videos = read_videos(arguments.folder)
+    check_writable(arguments.folder)
     write_videos(arguments.folder, videos)
+    finish_take(arguments.folder)
     print(f"{videos.shape[0]} views of {videos.shape[1]} frames: {arguments.folder / 'grid.mp4'}")

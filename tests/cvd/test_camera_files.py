@@ -101,7 +101,7 @@ def test_colmap_is_world_to_camera_with_the_scalar_first(tmp_path: Path) -> None
         ("", "", "0 image sizes"),
         ("1 PINHOLE 64 64 50 50 32 32", "", "holds no image"),
         ("1 PINHOLE 64 64 50 50 32 32", "# x\n1 1 0 0 0 0 0\n\n", r"images\.txt, line 2"),
-        ("1 PINHOLE 64 64 50 50 32 32", "1 1 0 0 0 0 0 0 9 a.png\n\n", "no camera 9"),
+        ("1 PINHOLE 64 64 50 50 32 32", "1 1 0 0 0 0 0 0 9 a.png\n\n", "no camera '9'"),
     ],
 )
 def test_malformed_colmap(tmp_path: Path, cameras_text: str, images_text: str, message: str) -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from cvd import Cameras
 from cvd.errors import CameraError, RequestError
@@ -25,6 +26,15 @@ def test_resizing_keeps_what_the_camera_sees() -> None:
     np.testing.assert_allclose(cameras.K[0, 0], [[30, 0, 16], [0, 120, 64], [0, 0, 1]])
 
 
+def test_cropping_keeps_pixels_square_and_the_centre_in_place() -> None:
+    intrinsics = np.array([[100.0, 0, 100], [0, 100, 30], [0, 0, 1]])
+    wide = Cameras(STILL, intrinsics, 64, 192)
+    # Half the size, and 16 of 96 columns cut at either side.
+    np.testing.assert_allclose(wide.cropped(32, 64).K[0, 0], [[50, 0, 34], [0, 50, 15], [0, 0, 1]])
+    # As wide as it was, and taller by a quarter: scaled by 1.25, and 24 columns cut at either side.
+    np.testing.assert_allclose(wide.cropped(80, 192).K[0, 0], [[125, 0, 101], [0, 125, 37.5], [0, 0, 1]])
+
+
 def moving() -> Cameras:
     c2w = np.tile(np.eye(4), (2, 16, 1, 1))
     c2w[0, :, 0, 3] = np.linspace(3, 4, 16)
@@ -36,6 +46,28 @@ def test_resampling_keeps_both_ends() -> None:
     np.testing.assert_allclose(cameras.c2w[0, :, 0, 3] - 3, np.array([0, 3, 6, 9, 12, 15]) / 15)
     with pytest.raises(RequestError, match="0 frames"):
         moving().resampled(0)
+    with pytest.raises(RequestError, match="too many"):
+        moving().resampled(10**12)
+
+
+def test_more_frames_than_there_are_lie_between_them() -> None:
+    c2w = np.tile(np.eye(4), (1, 3, 1, 1))
+    c2w[0, :, :3, 3] = [[0, 0, 0], [1, 2, 0], [1, 2, 4]]
+    c2w[0, :, :3, :3] = Rotation.from_rotvec(np.radians([[0, 0, 0], [0, 40, 0], [0, 0, 0]])).as_matrix()
+    zoom = np.tile(K, (1, 3, 1, 1))
+    zoom[0, :, 0, 0] = [60, 60, 90]
+    finer = Cameras(c2w, zoom, 64, 64).resampled(9)
+    np.testing.assert_allclose(finer.c2w[:, ::4], c2w, atol=1e-12)
+    np.testing.assert_allclose(finer.c2w[0, 1, :3, 3], [0.25, 0.5, 0])
+    np.testing.assert_allclose(finer.c2w[0, 6, :3, 3], [1, 2, 2])
+    turned = Rotation.from_matrix(finer.c2w[0, :, :3, :3]).magnitude()
+    np.testing.assert_allclose(np.degrees(turned), [0, 10, 20, 30, 40, 30, 20, 10, 0], atol=1e-6)
+    np.testing.assert_allclose(finer.K[0, :, 0, 0], [60, 60, 60, 60, 60, 67.5, 75, 82.5, 90])
+
+
+def test_one_frame_stands_still() -> None:
+    cameras = moving().window(3, 1).resampled(4)
+    np.testing.assert_allclose(cameras.c2w, np.repeat(moving().c2w[:, 3:4], 4, axis=1))
 
 
 def test_scale_of_the_motion() -> None:
@@ -56,6 +88,9 @@ def test_poses_relative_to_each_views_own_first_frame() -> None:
     ("c2w", "message"),
     [
         (np.eye(4), "shape"),
+        ([["a"]], "not an array of numbers"),
+        (with_pose(np.full((4, 4), 1e200)), "view 1 in frame 2 has numbers beyond"),
+        (with_pose(np.zeros((4, 4)) + np.diag([0, 0, 0, 1])), "view 1 in frame 2 is not rigid"),
         (np.zeros((0, 16, 4, 4)), "at least one"),
         (with_pose(np.full((4, 4), np.nan)), "view 1 in frame 2 is not finite"),
         (with_pose(np.diag([2.0, 2, 2, 1])), "view 1 in frame 2 is not rigid"),
@@ -74,7 +109,10 @@ def test_impossible_poses(c2w: np.ndarray, message: str) -> None:
         (np.eye(4), "K has shape"),
         (np.full((3, 3), np.inf), "not finite"),
         (np.diag([0.0, 60, 1]), "focal length"),
+        (np.diag([60.0, 1e-30, 1]), "focal length"),
+        (np.diag([60.0, 1e30, 1]), "beyond"),
         (K.T, "last row"),
+        (K + np.array([[0, 2.0, 0], [0, 0, 0], [0, 0, 0]]), "skew"),
     ],
 )
 def test_impossible_intrinsics(intrinsics: np.ndarray, message: str) -> None:
@@ -82,7 +120,7 @@ def test_impossible_intrinsics(intrinsics: np.ndarray, message: str) -> None:
         Cameras(STILL, intrinsics, 64, 64)
 
 
-@pytest.mark.parametrize(("height", "width"), [(60, 64), (64, 0), (64, -8)])
+@pytest.mark.parametrize(("height", "width"), [(60, 64), (64, 0), (64, -8), (64.0, 64), (64, float("nan"))])
 def test_impossible_sizes(height: int, width: int) -> None:
     with pytest.raises(RequestError, match="multiple of 8"):
         Cameras(STILL, K, height, width)

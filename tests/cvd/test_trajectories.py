@@ -36,7 +36,21 @@ def test_official_intrinsics() -> None:
     np.testing.assert_allclose(K, [[223.578, 0, 128], [0, 223.578, 128], [0, 0, 1]])
 
 
+def test_distance_of_the_motion() -> None:
+    far, near = (pattern_cameras("circle", 4, 64, 64, camera_dist=distance) for distance in (1, 0.25))
+    np.testing.assert_allclose(near.largest_motion() * 4, far.largest_motion())
+    assert pattern_cameras("circle", 4, 64, 64, camera_dist=0).largest_motion() == 0
+
+
+@pytest.mark.parametrize("distance", [-1, np.nan, np.inf])
+def test_impossible_distances(distance: float) -> None:
+    with pytest.raises(RequestError, match="camera distance"):
+        pattern_cameras("circle", 2, 64, 64, camera_dist=distance)
+
+
 def test_impossible_patterns() -> None:
+    with pytest.raises(RequestError, match="too many"):
+        pattern_cameras("circle", 10**9, 64, 64)
     with pytest.raises(RequestError, match="0 views"):
         pattern_cameras("circle", 0, 64, 64)
     with pytest.raises(RequestError, match='no camera pattern "spiral"'):
