@@ -17,7 +17,7 @@ import torch
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.errors import CheckpointError, CVDError
 from cvd.export import to_uint8
-from cvd.pipeline import available_models
+from cvd.model_info import available_models
 from protocol.errors import ProtocolError
 from protocol.messages import ErrorInfo, Message, ModelInfo, Progress, Submit
 from protocol.payloads import pack_frames, unpack_cameras

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import psutil
@@ -15,7 +16,9 @@ import torch
 from diffusers.models.unets.unet_motion_model import UNetMotionModel
 from torch.utils.flop_counter import FlopCounterMode
 
+from .devices import usable_device
 from .epipolar import EpipolarBias, EpipolarContext
+from .errors import RequestError
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
 from .plucker import plucker_maps
@@ -67,7 +70,17 @@ def compare(
         unet_config: arguments of `CollaborativeUNet`; the yardstick gets the same.
         size: width and height of the videos in pixels.
         repeats: timed calls of each, after one that is not timed.
+
+    Raises:
+        RequestError: a batch that the network does not take, or nothing to measure.
     """
+    defaults = signature(CollaborativeUNet).parameters
+    longest = unet_config.get("motion_max_seq_length", defaults["motion_max_seq_length"].default)
+    most_frames = min(longest, signature(CameraPoseEncoder).parameters["max_frames"].default)
+    if min(views, repeats) < 1 or not 1 <= frames <= most_frames:
+        hint = f"Use at least one view and one repeat, and 1 to {most_frames} frames."
+        raise RequestError(f"{views} views of {frames} frames, {repeats} times, cannot be measured.", hint)
+    device = str(usable_device(device))
     torch.manual_seed(0)
     with torch.device(device):
         ours = CollaborativeUNet(**unet_config).to(dtype).eval().requires_grad_(False)
@@ -86,12 +99,15 @@ def compare(
 
     calls = {"ours": call_ours, "animatediff": call_plain}
     with torch.inference_mode():
-        peaks = {name: _peak_bytes(call, device) for name, call in calls.items()}
+        peaks, flops = {}, {}
+        for name, call in calls.items():
+            with FlopCounterMode(display=False) as counter:
+                peaks[name] = _peak_bytes(call, device)
+            flops[name] = counter.get_total_flops()
         seconds: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(repeats):
             for name, call in calls.items():
                 seconds[name].append(_timed(call, device))
-        flops = {name: _flops(call) for name, call in calls.items()}
     return Comparison(**{name: Cost(tuple(seconds[name]), flops[name], peaks[name]) for name in calls})
 
 
@@ -121,12 +137,6 @@ def _timed(call: Callable[[], None], device: str) -> float:
     call()
     _synchronise(device)
     return time.perf_counter() - start
-
-
-def _flops(call: Callable[[], None]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops()
 
 
 def _peak_bytes(call: Callable[[], None], device: str) -> int:

@@ -72,10 +72,9 @@ class Draws:
         if self._pairings is not None:
             pinned = next(self._pairings, None)
             if pinned is None or len(pinned) != views:
-                raise RequestError(
-                    f"pairings has {'too few entries' if pinned is None else f'an entry that is not of {views} views'}.",
-                    "Give one permutation of range(views) for every prediction of the noise.",
-                )
+                problem = "too few entries" if pinned is None else f"an entry that is not of {views} views"
+                hint = "Give one permutation of range(views) for every prediction of the noise."
+                raise RequestError(f"pairings has {problem}.", hint)
             return partners_from_permutation(pinned)
         if anchors:
             return anchored_partners(anchors, views, self._choice)

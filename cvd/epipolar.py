@@ -24,8 +24,8 @@ DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
 
 SMALLEST_BASELINE = 1e-3
-"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline; shorter
-baselines are taken for this one, so that cameras in a tiny scene attend as they would in a large one."""
+"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline.
+Shorter baselines are taken for this one, so that cameras in a tiny scene attend as they would in a large one."""
 
 BIAS_BUDGET = 4 * 1024**3
 """Bytes of biases that are kept for one set of cameras, unless a single U-Net call needs more."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
@@ -17,33 +18,21 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from . import checkpoints
 from .base_model import read_component
 from .cameras import Cameras
+from .devices import usable_device
 from .draws import Draws
 from .epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
-from .errors import CheckpointError, RequestError
+from .errors import RequestError
+from .model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
-from .pairing import default_schedule
 from .plucker import plucker_maps
+from .request import check_request, with_defaults
 from .sampling import Anchors, PredictNoise, SolverName, denoise, make_solver, official_scheduler, unet_calls
 from .weight_files import empty_model, load_part, read_config
 from .windows import blend_weights, window_starts
 
-STARTER = Path(__file__).parent / "starter" / "weights"
-MAX_FRAMES = 128
 DECODE_BATCH = 8
 """Frames decoded in one call: enough to fill a processor, few enough for 512 x 512 on a small GPU."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a model was trained for. Sizes in pixels; `native_size` squared is the area it is at its best at."""
-
-    name: str
-    native_size: int
-    size_multiple: int
-    max_frames: int
-    num_inference_steps: int
-    guidance_scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +60,6 @@ class Output:
 
     videos: np.ndarray
     latents: np.ndarray
-
-
-OFFICIAL_INFO = ModelInfo(
-    name="official", native_size=256, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=8.5
-)
-
-
-def available_models() -> list[ModelInfo]:
-    """The models that `from_pretrained` knows by name, without loading them."""
-    return [_read_info(STARTER)]
 
 
 class CollaborativeVideoPipeline:
@@ -129,8 +108,9 @@ class CollaborativeVideoPipeline:
 
         Raises:
             CheckpointError: a file is missing, truncated, or holds other tensors than the network; it names both.
+            RequestError: a device that is not there.
         """
-        folder = Path(folder)
+        device, folder = usable_device(device), Path(folder)
         base = checkpoints.read_base_model(folder, unet_subfolder, base_model, adapter, lora or ())
         unet = checkpoints.load_collaborative_unet(folder, base.unet)
         return cls(
@@ -152,10 +132,10 @@ class CollaborativeVideoPipeline:
         """Loads a folder written by `save_pretrained`, or the model that comes with this package: "starter".
 
         Raises:
-            CheckpointError: as `from_official`.
+            CheckpointError, RequestError: as `from_official`.
         """
-        folder = _model_folder(folder)
-        info = _read_info(folder)
+        device, folder = usable_device(device), model_folder(folder)
+        info = find_info(folder)
         return cls(
             unet=_load_component(CollaborativeUNet, folder / "unet"),
             camera_encoder=_load_component(CameraPoseEncoder, folder / "camera_encoder"),
@@ -173,7 +153,7 @@ class CollaborativeVideoPipeline:
         folder = Path(folder)
         for name in ("unet", "camera_encoder", "vae", "text_encoder", "tokenizer", "scheduler"):
             getattr(self, name).save_pretrained(folder / name)
-        (folder / "model.json").write_text(json.dumps(asdict(self.model_info), indent=2) + "\n", encoding="utf-8")
+        (folder / INFO_FILE).write_text(json.dumps(asdict(self.model_info), indent=2) + "\n", encoding="utf-8")
 
     @property
     def window(self) -> int:
@@ -205,26 +185,29 @@ class CollaborativeVideoPipeline:
         Args:
             prompt, negative_prompt: what the scene shows, and what it must not; shared by all views.
             cameras: V views of F frames, 1 .. 128. More than the model makes at once are made in overlapping windows.
-            num_inference_steps: denoising steps, 1 .. 999.
-            guidance_scale: of classifier-free guidance.
+            num_inference_steps: denoising steps, 1 .. 999; with "ddim" only those that start from noise.
+            guidance_scale: of classifier-free guidance, finite.
             multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
                 setting for V views (`cvd.pairing.default_schedule`).
-            seed: fixes every random draw; the same seed gives the same videos on the same device.
+            seed: 0 .. 2^63 - 1, fixes every random draw; the same seed gives the same videos on the same device.
             on_step: told after every U-Net call and every batch of decoded frames; what it raises ends the run.
             on_latents: sees the latents (V, C, F, h, w) after every timestep.
             scheduler: the solver; "ddim" is the official one.
             anchors: what an earlier run gave for the first A of these cameras. Those views come back unchanged, and the
                 others are made consistent with them.
             latents: initial noise (V, C, F, h, w) in place of the seed's.
-            pairings: permutations of range(V), one per U-Net call, in place of the seed's.
+            pairings: permutations of range(V), one per prediction of the noise, in place of the seed's. A prediction is
+                one U-Net call, or one for every window.
             renoise: gives the n-th noise of a shape, in place of the seed's.
             pseudo_slope: fraction of pi, or "horizontal", in place of one draw per U-Net call.
 
         Raises:
             RequestError: a setting outside its range.
         """
-        check_request(cameras, num_inference_steps, multistep, accumulate_step, anchors)
-        multistep, accumulate_step = _with_defaults(multistep, accumulate_step, cameras.views)
+        check_request(
+            cameras, num_inference_steps, multistep, accumulate_step, anchors, scheduler, guidance_scale, seed
+        )
+        multistep, accumulate_step = with_defaults(multistep, accumulate_step, cameras.views)
         shape = (cameras.views, self.unet.config.in_channels, cameras.frames, cameras.height // 8, cameras.width // 8)
         solver = make_solver(scheduler, self.scheduler.config, num_inference_steps)
         report = on_step or (lambda progress: None)
@@ -234,17 +217,16 @@ class CollaborativeVideoPipeline:
 
         report(Progress("encoding", 0, 1))
         text = self._encode_text(prompt, negative_prompt).repeat_interleave(cameras.views, dim=0)
-        windows = self._windows(cameras)
-        report(Progress("encoding", 1, 1))
 
         def matching() -> tuple[list[int], Slope]:
             return draws.partners(cameras.views, 0 if held is None else len(held.latents)), draws.slope()
 
-        calls = unet_calls(num_inference_steps, multistep, accumulate_step) * len(windows)
+        predictions = unet_calls(num_inference_steps, multistep, accumulate_step)
+        # The predictor, and all the biases with it, must be gone when frames are decoded: nothing here keeps it.
         final = denoise(
             noise,
             solver,
-            self._noise_predictor(text, windows, guidance_scale, matching, calls, report),
+            self._noise_predictor(text, self._windows(cameras), guidance_scale, matching, predictions, report),
             lambda n: draws.renoise(n, shape),
             multistep,
             accumulate_step,
@@ -262,11 +244,12 @@ class CollaborativeVideoPipeline:
         windows: Sequence[_Window],
         guidance_scale: float,
         matching: Callable[[], tuple[list[int], Slope]],
-        calls: int,
+        predictions: int,
         report: Callable[[Progress], None],
     ) -> PredictNoise:
         """Predicts all views' guided noise, under a matching drawn for each prediction, blended over the windows."""
-        done = 0
+        done, calls = 0, predictions * len(windows)
+        report(Progress("encoding", 1, 1))
 
         def predict_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
             nonlocal done
@@ -287,6 +270,12 @@ class CollaborativeVideoPipeline:
 
     def _held(self, anchors: Output, draws: Draws) -> Anchors:
         finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)
+        if finished.shape[1] != self.unet.config.in_channels:
+            raise RequestError(
+                f"The finished views' latents have {finished.shape[1]} channels, this model's "
+                f"{self.unet.config.in_channels}.",
+                "Use the model that made the finished views.",
+            )
         return Anchors(finished, draws.normal(finished.shape))
 
     def _windows(self, cameras: Cameras) -> list[_Window]:
@@ -307,10 +296,15 @@ class CollaborativeVideoPipeline:
 
     def _encode_text(self, prompt: str, negative_prompt: str) -> torch.Tensor:
         """(2, 77, D): embeddings of the negative prompt, then of the prompt."""
+        texts, length = [negative_prompt, prompt], self.tokenizer.model_max_length
+        for tokens in self.tokenizer(texts).input_ids:
+            if len(tokens) > length:
+                unread = self.tokenizer.decode(tokens[length - 1 : -1])
+                warnings.warn(f'The prompt is too long for the model, which does not read "{unread}".', stacklevel=3)
         tokens = self.tokenizer(
-            [negative_prompt, prompt],
+            texts,
             padding="max_length",
-            max_length=self.tokenizer.model_max_length,
+            max_length=length,
             truncation=True,
             return_tensors="pt",
         )
@@ -322,7 +316,7 @@ class CollaborativeVideoPipeline:
         return self.camera_encoder(maps.to(device=self.device, dtype=self.dtype))
 
     def _decode(self, latents: torch.Tensor, report: Callable[[Progress], None]) -> np.ndarray:
-        """(V, 4, F, h, w) to (V, F, H, W, 3) in [0, 1]."""
+        """(V, C, F, h, w) to (V, F, H, W, 3) in [0, 1]."""
         views, _, frames = latents.shape[:3]
         flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
         images = []
@@ -331,66 +325,6 @@ class CollaborativeVideoPipeline:
             images.append((decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu())
             report(Progress("decoding", sum(map(len, images)), views * frames))
         return torch.cat(images).unflatten(0, (views, frames)).numpy()
-
-
-def _with_defaults(multistep: int | None, accumulate_step: int | None, views: int) -> tuple[int, int]:
-    schedule = default_schedule(views)
-    return (
-        schedule[0] if multistep is None else multistep,
-        schedule[1] if accumulate_step is None else accumulate_step,
-    )
-
-
-def check_request(
-    cameras: Cameras,
-    num_inference_steps: int,
-    multistep: int | None = None,
-    accumulate_step: int | None = None,
-    anchors: Output | None = None,
-) -> None:
-    """Checks what can be checked without a model.
-
-    Raises:
-        RequestError: a setting outside its range, or anchors that do not go with the cameras.
-    """
-    if cameras.frames > MAX_FRAMES:
-        raise RequestError(
-            f"{cameras.frames} frames are too many: at most {MAX_FRAMES} can be made.",
-            "Sample the cameras at fewer frames, or make the shot in parts.",
-        )
-    # With DDIM's offset of 1, a thousand steps would start from a timestep beyond the noise schedule.
-    if not 1 <= num_inference_steps <= 999:
-        raise RequestError(f"num_inference_steps is {num_inference_steps}.", "Use 1 to 999; 25 is the default.")
-    if any(value is not None and value < 1 for value in (multistep, accumulate_step)):
-        raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
-    size = (cameras.frames, cameras.height // 8, cameras.width // 8)
-    if anchors is not None and (len(anchors.latents) >= cameras.views or anchors.latents.shape[2:] != size):
-        raise RequestError(
-            f"The finished views' latents have shape {anchors.latents.shape}; {cameras.views} views of "
-            f"{cameras.frames} frames and {cameras.width} x {cameras.height} pixels cannot follow them.",
-            "Give the cameras of the finished views first, then at least one new one, of the same frames and size.",
-        )
-
-
-def find_info(folder: str | Path) -> ModelInfo:
-    """What a model that `from_pretrained` would load was trained for, without loading it.
-
-    Raises:
-        CheckpointError: no such model.
-    """
-    return _read_info(_model_folder(folder))
-
-
-def _model_folder(folder: str | Path) -> Path:
-    return STARTER if str(folder) == "starter" else Path(folder)
-
-
-def _read_info(folder: Path) -> ModelInfo:
-    config = read_config(folder / "model.json")
-    missing = {field.name for field in fields(ModelInfo)} - config.keys()
-    if missing:
-        raise CheckpointError(f"{folder / 'model.json'} does not say {', '.join(sorted(missing))}.")
-    return ModelInfo(**{field.name: config[field.name] for field in fields(ModelInfo)})
 
 
 def _load_component(model_class: type[Any], folder: Path) -> Any:

@@ -16,19 +16,49 @@ SolverName = Literal["ddim", "dpmsolver++", "euler"]
 SOLVERS: tuple[SolverName, ...] = get_args(SolverName)
 Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler
 
+TRAIN_TIMESTEPS = 1000
+MAX_STEPS = 999
+"""With DDIM's offset of 1, a thousand steps would start from a timestep beyond the noise schedule."""
+
+FEW_STEPS = 100
+NOISE_FROM = 900
+"""From this timestep on, a video's share in its latents is at most 7 % in amplitude."""
+
 PredictNoise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def official_scheduler() -> DDIMScheduler:
     """DDIM as the official release configures it: 1000 steps, linear beta, offset 1, no clipping."""
     return DDIMScheduler(
-        num_train_timesteps=1000,
+        num_train_timesteps=TRAIN_TIMESTEPS,
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="linear",
         steps_offset=1,
         clip_sample=False,
     )
+
+
+def check_steps(name: SolverName, num_inference_steps: int) -> None:
+    """Checks that a solver can take so many steps.
+
+    DDIM's timesteps are the multiples of 1000 // steps, and one more. Most numbers of steps above a hundred leave the
+    noisiest of them out, and with those the layout of the videos. (Very few steps do so, too, but as officially.)
+
+    Raises:
+        RequestError: an unknown solver, or a number of steps that it cannot take.
+    """
+    if name not in SOLVERS:
+        raise RequestError(f'There is no scheduler "{name}".', f"Use one of {', '.join(SOLVERS)}.")
+    if not 1 <= num_inference_steps <= MAX_STEPS:
+        raise RequestError(f"num_inference_steps is {num_inference_steps}.", f"Use 1 to {MAX_STEPS}; 25 is usual.")
+    stride = TRAIN_TIMESTEPS // num_inference_steps
+    first = stride * (num_inference_steps - 1) + 1
+    if name == "ddim" and num_inference_steps > FEW_STEPS and first < NOISE_FROM:
+        raise RequestError(
+            f"DDIM with {num_inference_steps} steps would start at timestep {first}, where videos are not all noise.",
+            f"Use {TRAIN_TIMESTEPS // (stride + 1)} or {TRAIN_TIMESTEPS // stride} steps, or another scheduler.",
+        )
 
 
 def make_solver(name: SolverName, config: Any, num_inference_steps: int) -> Scheduler:
@@ -38,10 +68,9 @@ def make_solver(name: SolverName, config: Any, num_inference_steps: int) -> Sche
         config: of the model's DDIM scheduler.
 
     Raises:
-        RequestError: an unknown name.
+        RequestError: an unknown name, or a number of steps that it cannot take.
     """
-    if name not in SOLVERS:
-        raise RequestError(f'There is no scheduler "{name}".', f"Use one of {', '.join(SOLVERS)}.")
+    check_steps(name, num_inference_steps)
     if name == "ddim":
         solver: Scheduler = DDIMScheduler.from_config(config)
     elif name == "euler":

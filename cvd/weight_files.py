@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +20,35 @@ from torch import nn
 from .errors import CheckpointError
 
 StateDict = dict[str, torch.Tensor]
+
+IGNORED_CLASSES = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    "pytorch_lightning.utilities.enums.ModelSummaryMode",
+)
+"""What Stable Diffusion's own .ckpt files name beside their tensors."""
+
+UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+)
+"""What reading a damaged file ends in: torch and pickle trust their input."""
+
+
+class _Ignored:
+    """In place of a class that a checkpoint names and that nobody needs."""
 
 
 def load_part(
@@ -77,9 +108,12 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     require_file(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} is not valid JSON: {error}.", "Download it again.") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} is not a JSON object.", "Download it again.")
+    return config
 
 
 def read_tensors(path: Path) -> StateDict:
@@ -107,7 +141,9 @@ def read_section(path: Path, section: str) -> StateDict:
 
 
 def _checked(content: Any, complaint: str) -> StateDict:
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    ):
         raise CheckpointError(complaint, "Is it the right file?")
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
@@ -117,9 +153,16 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, OSError, ValueError) as error:
+        # Of the objects that training frameworks leave beside the weights, only the names are read.
+        with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED_CLASSES]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if found := re.search(r"GLOBAL ([\w.]+) was not an allowed global", str(error)):
+            raise CheckpointError(
+                f"{path} holds a Python object ({found[1]}) beside the weights, which could run code.",
+                "Get the model as a .safetensors file.",
+            ) from error
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint: {reason}", "It may be truncated; download it again."
         ) from error

@@ -10,7 +10,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from cvd.models.camera_encoder import CameraPoseEncoder
 from cvd.models.unet import CollaborativeUNet
-from cvd.pipeline import CollaborativeVideoPipeline, ModelInfo
+from cvd.model_info import ModelInfo
+from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.sampling import official_scheduler
 
 WIDTHS = (16, 32)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..benchmark import Comparison, compare
+from ..model_info import STARTER
 from ..models.unet import CollaborativeUNet
-from ..pipeline import STARTER
 from ..weight_files import read_config
 from .model_options import DTYPES
 

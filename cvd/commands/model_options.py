@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
 
 from ..checkpoints import EPIPOLAR_FILE
+from ..devices import usable_device
 from ..errors import CheckpointError, RequestError
-from ..pipeline import OFFICIAL_INFO, CollaborativeVideoPipeline, ModelInfo, find_info
+from ..model_info import OFFICIAL_INFO, STARTER_NAME, ModelInfo, find_info
+from ..pipeline import CollaborativeVideoPipeline
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -40,8 +43,9 @@ def find_model(arguments: argparse.Namespace) -> ModelInfo:
     """What the model that the options ask for was trained for, without loading it.
 
     Raises:
-        CheckpointError: there is no such model. RequestError: options that do not go together.
+        CheckpointError: there is no such model. RequestError: options that do not go together, or no such device.
     """
+    usable_device(arguments.device)
     if not _is_official(arguments):
         if arguments.base_model or arguments.no_adapter or arguments.lora:
             raise RequestError("--base-model, --no-adapter and --lora go with a folder of the official files.")
@@ -74,7 +78,7 @@ def load_model(arguments: argparse.Namespace) -> CollaborativeVideoPipeline:
 
 def _is_official(arguments: argparse.Namespace) -> bool:
     folder = Path(arguments.model)
-    if arguments.model == "starter" or (folder / "model.json").is_file():
+    if arguments.model == STARTER_NAME or (folder / "model.json").is_file():
         return False
     if (folder / EPIPOLAR_FILE).is_file():
         return True
@@ -89,6 +93,9 @@ def _parse_lora(text: str) -> tuple[str, float]:
     if not found:
         return text, 1.0
     try:
-        return path, float(weight)
+        number = float(weight)
     except ValueError:
-        raise RequestError(f'"{weight}" in --lora {text} is not a weight.', "Write FILE=0.8, for instance.") from None
+        number = math.nan
+    if math.isfinite(number):
+        return path, number
+    raise RequestError(f'"{weight}" in --lora {text} is not a weight.', "Write FILE=0.8, for instance.")

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
 from cvd.benchmark import compare
+from cvd.errors import RequestError
 
 
 def test_costs_of_both_are_measured_on_one_batch() -> None:
@@ -26,3 +28,9 @@ def test_flops_grow_with_the_batch() -> None:
     config |= {"cross_attention_dim": 16, "num_attention_heads": 2, "motion_num_attention_heads": 2}
     two, four = (compare(config, views=views, frames=4, size=32, repeats=1).ours.flops for views in (2, 4))
     assert 1.9 < four / two < 2.1
+
+
+@pytest.mark.parametrize("batch", [{"frames": 20}, {"repeats": 0}, {"views": 0}, {"device": "cuda:63"}])
+def test_what_cannot_be_measured(batch: dict) -> None:
+    with pytest.raises(RequestError):
+        compare({"block_out_channels": (16, 32)}, **batch)

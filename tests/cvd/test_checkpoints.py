@@ -1,6 +1,8 @@
 """Checkpoints that are not what they should be: the error names the file and the tensor."""
 
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from cvd import CollaborativeVideoPipeline
 from cvd.errors import CheckpointError
+from cvd.model_info import find_info
+from cvd.models.unet import CollaborativeUNet
+from cvd.weight_files import read_tensors
 
 
 @pytest.fixture
@@ -58,9 +63,49 @@ def test_text_file_is_not_a_checkpoint(official_copy: Path) -> None:
 def test_pickled_code_is_not_run(official_copy: Path, tmp_path: Path) -> None:
     trace = tmp_path / "ran"
     torch.save({"unet_trainable_dict": _Payload(trace)}, official_copy / "CVD.ckpt")
-    with pytest.raises(CheckpointError, match=r"CVD\.ckpt cannot be read"):
+    with pytest.raises(CheckpointError, match=r"CVD\.ckpt holds a Python object .* \.safetensors"):
         CollaborativeVideoPipeline.from_official(official_copy)
     assert not trace.exists()
+
+
+def test_what_lightning_leaves_beside_the_weights_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stable Diffusion's own .ckpt files have the class of a callback as a key."""
+    name = "pytorch_lightning.callbacks.model_checkpoint"
+    module = types.ModuleType(name)
+    module.ModelCheckpoint = type("ModelCheckpoint", (), {"__module__": name})
+    path = tmp_path / "sd.ckpt"
+    with monkeypatch.context() as installed:
+        for parent in ("pytorch_lightning", "pytorch_lightning.callbacks"):
+            installed.setitem(sys.modules, parent, types.ModuleType(parent))
+        installed.setitem(sys.modules, name, module)
+        torch.save({"callbacks": {module.ModelCheckpoint: {"best": 1}}, "state_dict": {"a": torch.ones(2)}}, path)
+    assert read_tensors(path)["a"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "not a JSON object"),
+        ('{"name": "x"}', "does not say"),
+        (
+            '{"name": "x", "native_size": "64", "size_multiple": 8, "max_frames": 16, "num_inference_steps": 25, '
+            '"guidance_scale": 5}',
+            "native_size is '64'",
+        ),
+    ],
+)
+def test_a_model_description_that_is_none(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(CheckpointError, match=message):
+        find_info(tmp_path)
+
+
+def test_image_models_may_leave_out_what_is_usual() -> None:
+    given = {"block_out_channels": [32, 64], "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"]}
+    config = CollaborativeUNet.config_from_unet2d(given | {"cross_attention_dim": 16})
+    assert CollaborativeUNet(**config).config.block_out_channels == (32, 64)
 
 
 class _Payload:

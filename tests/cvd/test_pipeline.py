@@ -1,5 +1,6 @@
 """The pipeline's promises: what the seed fixes, what any number of views gives, what is refused."""
 
+import gc
 import itertools
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from cvd import Cameras, CollaborativeVideoPipeline
+from cvd.epipolar import EpipolarBias
 from cvd.errors import RequestError
 from cvd.pairing import anchored_partners, default_schedule, partners_from_permutation
 from cvd.pipeline import Output, Progress
@@ -87,13 +89,55 @@ def test_what_on_step_raises_ends_the_run(pipe: CollaborativeVideoPipeline) -> N
     ("settings", "message"),
     [
         ({"num_inference_steps": 0}, "num_inference_steps"),
+        ({"num_inference_steps": 1000}, "num_inference_steps"),
+        ({"num_inference_steps": 600}, "500 or 1000 steps"),
         ({"multistep": 0}, "multistep"),
+        ({"guidance_scale": float("nan")}, "guidance_scale"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**63}, "seed"),
+        ({"scheduler": "plms"}, "plms"),
+        ({"pairings": [(0, 1)]}, "too few"),
+        ({"pairings": [(0, 0)] * 25}, "not a permutation"),
+        ({"pairings": [(0, 1, 2)] * 25}, "2 views"),
         ({"latents": np.zeros((1, 4, 4, 4, 4))}, "latents have shape"),
     ],
 )
 def test_settings_out_of_range(pipe: CollaborativeVideoPipeline, settings: dict, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), **settings)
+
+
+@pytest.mark.parametrize("steps", [25, 30, 50, 99, 100, 125, 200, 250, 333, 500, 999])
+def test_ddim_starts_from_noise(steps: int) -> None:
+    solver = make_solver("ddim", official_scheduler().config, steps)
+    assert len(solver.timesteps) == steps
+    assert solver.timesteps[0] >= 900
+
+
+def test_nothing_of_a_run_outlives_it(pipe: CollaborativeVideoPipeline) -> None:
+    pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), num_inference_steps=1)
+    assert all(module.pose is None and module.epipolar is None for _, module in pipe.unet.collaborative_modules())
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is EpipolarBias]
+
+
+def test_what_a_prompt_loses_is_said(pipe: CollaborativeVideoPipeline) -> None:
+    cameras = pattern_cameras("circle", 1, 32, 32, frames=2)
+    with pytest.warns(UserWarning, match=r"does not read \".*last words"):
+        pipe("many " * 80 + "last words", cameras, num_inference_steps=1)
+
+
+def test_anchors_of_another_model_are_refused(pipe: CollaborativeVideoPipeline) -> None:
+    finished = Output(np.zeros((1, 4, 32, 32, 3), np.float32), np.zeros((1, 6, 4, 4, 4), np.float32))
+    with pytest.raises(RequestError, match="6 channels"):
+        pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), num_inference_steps=1, anchors=finished)
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(RequestError, match="not a device"):
+        CollaborativeVideoPipeline.from_pretrained("starter", device="toaster")
+    with pytest.raises(RequestError, match="CUDA devices"):
+        CollaborativeVideoPipeline.from_pretrained("starter", device="cuda:63")
 
 
 def test_too_many_frames(pipe: CollaborativeVideoPipeline) -> None:

@@ -1,0 +1,64 @@
+"""What a model was trained for, and where it is: known without loading it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .errors import CheckpointError
+from .weight_files import read_config
+
+STARTER = Path(__file__).parent / "starter" / "weights"
+STARTER_NAME = "starter"
+INFO_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model was trained for. Sizes in pixels; `native_size` squared is the area it is at its best at."""
+
+    name: str
+    native_size: int
+    size_multiple: int
+    max_frames: int
+    num_inference_steps: int
+    guidance_scale: float
+
+
+OFFICIAL_INFO = ModelInfo(
+    name="official", native_size=256, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=8.5
+)
+
+
+def available_models() -> list[ModelInfo]:
+    """The models that `from_pretrained` knows by name, without loading them."""
+    return [_read_info(STARTER)]
+
+
+def find_info(folder: str | Path) -> ModelInfo:
+    """What a model that `from_pretrained` would load was trained for, without loading it.
+
+    Raises:
+        CheckpointError: no such model.
+    """
+    return _read_info(model_folder(folder))
+
+
+def model_folder(folder: str | Path) -> Path:
+    """The folder of a model that is given by name or as a folder."""
+    return STARTER if str(folder) == STARTER_NAME else Path(folder)
+
+
+def _read_info(folder: Path) -> ModelInfo:
+    config = read_config(folder / INFO_FILE)
+    missing = {field.name for field in fields(ModelInfo)} - config.keys()
+    if missing:
+        raise CheckpointError(f"{folder / INFO_FILE} does not say {', '.join(sorted(missing))}.")
+    info = ModelInfo(**{field.name: config[field.name] for field in fields(ModelInfo)})
+    for name, value in vars(OFFICIAL_INFO).items():
+        kinds = (int, float) if isinstance(value, float) else type(value)
+        if not isinstance(getattr(info, name), kinds):
+            raise CheckpointError(
+                f"{folder / INFO_FILE}: {name} is {getattr(info, name)!r}; expected is a value like {value!r}."
+            )
+    return info

@@ -1,0 +1,65 @@
+"""The settings of a generation, checked before any weight is loaded."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .cameras import Cameras
+from .errors import RequestError
+from .pairing import default_schedule
+from .sampling import SolverName, check_steps
+
+if TYPE_CHECKING:
+    from .pipeline import Output
+
+MAX_FRAMES = 128
+MAX_SEED = 2**63 - 1
+
+
+def with_defaults(multistep: int | None, accumulate_step: int | None, views: int) -> tuple[int, int]:
+    """(multistep, accumulate_step), where None stands for the official setting for the number of views."""
+    schedule = default_schedule(views)
+    return (
+        schedule[0] if multistep is None else multistep,
+        schedule[1] if accumulate_step is None else accumulate_step,
+    )
+
+
+def check_request(
+    cameras: Cameras,
+    num_inference_steps: int,
+    multistep: int | None = None,
+    accumulate_step: int | None = None,
+    anchors: Output | None = None,
+    scheduler: SolverName = "ddim",
+    guidance_scale: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Checks what can be checked without a model.
+
+    Args:
+        as `CollaborativeVideoPipeline.__call__`.
+
+    Raises:
+        RequestError: a setting outside its range, or anchors that do not go with the cameras.
+    """
+    if cameras.frames > MAX_FRAMES:
+        raise RequestError(
+            f"{cameras.frames} frames are too many: at most {MAX_FRAMES} can be made.",
+            "Sample the cameras at fewer frames, or make the shot in parts.",
+        )
+    check_steps(scheduler, num_inference_steps)
+    if any(value is not None and value < 1 for value in (multistep, accumulate_step)):
+        raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
+    if not math.isfinite(guidance_scale):
+        raise RequestError(f"guidance_scale is {guidance_scale}.", "Use a number; 8.5 is the official one.")
+    if not 0 <= seed <= MAX_SEED:
+        raise RequestError(f"The seed is {seed}.", f"Use 0 to {MAX_SEED}.")
+    size = (cameras.frames, cameras.height // 8, cameras.width // 8)
+    if anchors is not None and (len(anchors.latents) >= cameras.views or anchors.latents.shape[2:] != size):
+        raise RequestError(
+            f"The finished views' latents have shape {anchors.latents.shape}; {cameras.views} views of "
+            f"{cameras.frames} frames and {cameras.width} x {cameras.height} pixels cannot follow them.",
+            "Give the cameras of the finished views first, then at least one new one, of the same frames and size.",
+        )
