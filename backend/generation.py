@@ -18,6 +18,7 @@ from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.errors import CheckpointError, CVDError
 from cvd.export import to_uint8
 from cvd.model_info import available_models
+from cvd.request import check_request
 from protocol.errors import ProtocolError
 from protocol.messages import ErrorInfo, Message, ModelInfo, Progress, Submit
 from protocol.payloads import pack_frames, unpack_cameras
@@ -59,18 +60,22 @@ class Generator:
 
         c2w, K = unpack_cameras(submit, buffers)
         cameras = Cameras(c2w, K, request.height, request.width)
+        settings = {
+            "num_inference_steps": request.num_inference_steps,
+            "guidance_scale": request.guidance_scale,
+            "multistep": request.multistep,
+            "accumulate_step": request.accumulate_step,
+            "seed": request.seed,
+        }
+        check_request(cameras, **settings)
         kind = (request.model, request.width, request.height)
         self._stopwatch.start(kind, c2w.shape[0] * c2w.shape[1], time.monotonic())
         output = self._load(request.model, report)(
             request.prompt,
             cameras,
             negative_prompt=request.negative_prompt,
-            num_inference_steps=request.num_inference_steps,
-            guidance_scale=request.guidance_scale,
-            multistep=request.multistep,
-            accumulate_step=request.accumulate_step,
-            seed=request.seed,
             on_step=lambda progress: report(progress.stage, progress.step, progress.of),
+            **settings,
         )
         videos = to_uint8(output.videos)
         for view, video in enumerate(videos):
