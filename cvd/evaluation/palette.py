@@ -16,7 +16,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..errors import RequestError
-from ..starter.render import AMBIENT, HORIZON, SUN, render
+from ..starter.render import render
+from ..starter.sky import AMBIENT, HORIZON, SUN
 from ..starter.world import GROUND_PATTERNS, PALETTE, Ground, Scene, ground_from_camera, intrinsics
 
 Array = NDArray[np.float64]

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from ..cameras import Cameras
-from ..starter.world import PALETTE, SHAPES
+from ..starter.captions import NAMES
+from ..starter.world import PALETTE
 from .consistency import PairGeometry, ViewMatches, cross_view_distances
 from .palette import Frames, Region, find_objects
 
@@ -162,8 +163,8 @@ def named_objects(prompt: str) -> list[tuple[str, str]]:
     for word in re.findall(r"[a-z]+", prompt.lower()):
         if word in PALETTE:
             colour = word
-        for shape in SHAPES:
-            if colour and word in (shape, shape + "s"):
+        for shape, names in NAMES.items():
+            if colour and any(word in pair for pair in names):
                 found.append((colour, shape))
                 colour = None
     return found

@@ -1,59 +1,148 @@
 """Camera paths for training: the official patterns with random angles and distances, and everyday camera moves.
 
-Poses are camera-to-world, OpenCV axes, relative to frame 0, which is the identity for every path.
+Poses are camera-to-world, OpenCV axes, relative to frame 0, which is the identity for every path. A lens is told by how
+much longer its focal length is than the world's; it is 1 in frame 0.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
 
-TARGET = np.array([0.0, 0.0, 1.0])
+from cvd.starter.world import ground_from_camera, intrinsics
+from cvd.trajectories import TARGET, look_at, path_to
+
 LOWEST = 0.5  # how far along y (down) a camera may go and stay above the ground
+FARTHEST = 0.6  # of the official patterns' end points
+MOST_ZOOM = 1.7
+UP = ground_from_camera()[1, :3]  # the world's, in the axes of the frame-0 camera
+DRIFT_POINTS = 4
+
+IDENTICAL_SHARE = 0.1
 
 
-def look_at(position: np.ndarray, target: np.ndarray = TARGET) -> np.ndarray:
-    """Rotation (3, 3), camera-to-world, of a camera at ``position`` facing ``target`` with its x axis horizontal."""
-    forward = (target - position) / np.linalg.norm(target - position)
-    right = np.cross((0.0, 1.0, 0.0), forward)
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross(forward, right), forward], axis=1)
+@dataclass(frozen=True, eq=False)
+class CameraPath:
+    """Where a camera is and how it is zoomed, for one view or several.
+
+    Attributes:
+        c2w: (..., F, 4, 4).
+        zoom: (..., F) focal length over the world's.
+    """
+
+    c2w: np.ndarray
+    zoom: np.ndarray
+
+    def K(self, width: int, height: int) -> np.ndarray:
+        """(..., F, 3, 3) camera matrices in pixels."""
+        K = np.tile(intrinsics(width, height), (*self.zoom.shape, 1, 1))
+        K[..., :2, :2] *= self.zoom[..., None, None]
+        return K
 
 
-def path_to(position: np.ndarray, rotation: np.ndarray, frames: int = 16) -> np.ndarray:
-    """Poses (frames, 4, 4) from the identity to the given end pose: linear translation, slerped rotation."""
-    steps = np.linspace(0.0, 1.0, frames)
-    poses = np.tile(np.eye(4), (frames, 1, 1))
-    poses[:, :3, :3] = Slerp([0, 1], Rotation.from_matrix(np.stack([np.eye(3), rotation])))(steps).as_matrix()
-    poses[:, :3, 3] = steps[:, None] * position
+def sample_path(rng: np.random.Generator, frames: int = 16) -> CameraPath:
+    """Draw one path: half are official patterns, half drifts, orbits, dollies, trucks, pans, zooms and static shots."""
+    kinds = list(KINDS)
+    return KINDS[kinds[rng.choice(len(kinds), p=SHARES)]](rng, frames)
+
+
+def sample_pair(rng: np.random.Generator, frames: int = 16) -> CameraPath:
+    """Draw two paths (2, F, ...) that share frame 0; one pair in ten is the same path twice."""
+    first = sample_path(rng, frames)
+    second = first if rng.random() < IDENTICAL_SHARE else sample_path(rng, frames)
+    return CameraPath(np.stack([first.c2w, second.c2w]), np.stack([first.zoom, second.zoom]))
+
+
+def _circle(rng: np.random.Generator, frames: int) -> CameraPath:
+    angle, distance = rng.uniform(0, 2 * np.pi), FARTHEST * np.sqrt(rng.random())
+    return _official(distance * np.array([np.cos(angle), np.sin(angle), 0.0]), frames)
+
+
+def _interpolate(rng: np.random.Generator, frames: int) -> CameraPath:
+    angle, distance = rng.uniform(0, 2 * np.pi), FARTHEST * np.sqrt(rng.random())
+    return _official(distance * np.array([np.cos(angle), 0.3 * np.cos(angle + 0.5), -0.2 * np.sin(angle)]), frames)
+
+
+def _official(end: np.ndarray, frames: int) -> CameraPath:
+    end[1] = min(end[1], LOWEST)
+    return _one_lens(path_to(end, look_at(end), frames))
+
+
+def _drift(rng: np.random.Generator, frames: int) -> CameraPath:
+    """A hand-held walk: smooth through a few points, mostly on in one direction."""
+    knots = np.linspace(0, 1, DRIFT_POINTS)
+    heading = rng.uniform(-1, 1, 6) * (0.35, 0.12, 0.3, 0.12, 0.25, 0.05)
+    swerves = rng.uniform(-1, 1, (DRIFT_POINTS, 6)) * (0.08, 0.04, 0.08, 0.05, 0.08, 0.02)
+    points = knots[:, None] * heading + swerves - swerves[0]
+    moves = CubicSpline(knots, points)(np.linspace(0, 1, frames))
+    return _one_lens(_poses(moves[:, :3], moves[:, 3:]))
+
+
+def _orbit(rng: np.random.Generator, frames: int) -> CameraPath:
+    """Around the look-at point, level."""
+    turns = Rotation.from_rotvec(_ease(rng, frames)[:, None] * rng.uniform(-0.6, 0.6) * UP)
+    return _one_lens(_poses(TARGET - turns.apply(TARGET), turns.as_rotvec()))
+
+
+def _dolly(rng: np.random.Generator, frames: int) -> CameraPath:
+    return _one_lens(_dolly_poses(rng, frames))
+
+
+def _truck(rng: np.random.Generator, frames: int) -> CameraPath:
+    """Sideways, or up and down."""
+    direction = (1.0, 0.0, 0.0) if rng.random() < 0.75 else (0.0, 0.6, 0.0)
+    positions = _ease(rng, frames)[:, None] * rng.uniform(-0.45, 0.45) * np.array(direction)
+    return _one_lens(_poses(positions, np.zeros((frames, 3))))
+
+
+def _pan(rng: np.random.Generator, frames: int) -> CameraPath:
+    rotvec = rng.uniform(-1, 1, 3) * (0.12, 0.3, 0.0)
+    return _one_lens(_poses(np.zeros((frames, 3)), _ease(rng, frames)[:, None] * rotvec))
+
+
+def _static(rng: np.random.Generator, frames: int) -> CameraPath:
+    return _one_lens(np.tile(np.eye(4), (frames, 1, 1)))
+
+
+def _zoom(rng: np.random.Generator, frames: int) -> CameraPath:
+    """In or out, alone or with a dolly."""
+    log_zoom = rng.choice([-1, 1]) * rng.uniform(0.3, 1.0) * np.log(MOST_ZOOM)
+    c2w = _dolly_poses(rng, frames) if rng.random() < 0.4 else np.tile(np.eye(4), (frames, 1, 1))
+    return CameraPath(c2w, np.exp(_ease(rng, frames) * log_zoom))
+
+
+KINDS: dict[str, Callable[[np.random.Generator, int], CameraPath]] = {
+    "circle": _circle,
+    "interpolate": _interpolate,
+    "drift": _drift,
+    "orbit": _orbit,
+    "dolly": _dolly,
+    "truck": _truck,
+    "pan": _pan,
+    "zoom": _zoom,
+    "static": _static,
+}
+SHARES = (0.36, 0.14, 0.14, 0.09, 0.06, 0.06, 0.05, 0.07, 0.03)
+
+
+def _dolly_poses(rng: np.random.Generator, frames: int) -> np.ndarray:
+    depth = _ease(rng, frames) * rng.uniform(-0.5, 0.3)
+    return _poses(depth[:, None] * np.array([0.0, 0.0, 1.0]), np.zeros((frames, 3)))
+
+
+def _ease(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """(F,) from 0 to 1: evenly, or starting and ending slowly."""
+    share = np.linspace(0, 1, frames)
+    return share if rng.random() < 0.5 else share**2 * (3 - 2 * share)
+
+
+def _poses(positions: np.ndarray, rotvecs: np.ndarray) -> np.ndarray:
+    poses = np.tile(np.eye(4), (len(positions), 1, 1))
+    poses[:, :3, :3], poses[:, :3, 3] = Rotation.from_rotvec(rotvecs).as_matrix(), positions
     return poses
 
 
-def sample_path(rng: np.random.Generator, frames: int = 16) -> np.ndarray:
-    """Draw one path (frames, 4, 4): mostly the official patterns, else a dolly, pan, truck, drift or static shot."""
-    kinds = ("circle", "interpolate", "dolly", "pan", "truck", "drift", "static")
-    kind = rng.choice(kinds, p=(0.5, 0.14, 0.09, 0.08, 0.08, 0.06, 0.05))
-    angle, distance = rng.uniform(0, 2 * np.pi), 0.6 * np.sqrt(rng.random())
-    position, rotation = np.zeros(3), np.eye(3)
-    if kind == "circle":
-        position = distance * np.array([np.cos(angle), np.sin(angle), 0.0])
-    elif kind == "interpolate":
-        position = distance * np.array([np.cos(angle), 0.3 * np.cos(angle + 0.5), -0.2 * np.sin(angle)])
-    elif kind == "dolly":
-        position = np.array([0.0, 0.0, rng.uniform(-0.5, 0.3)])
-    elif kind == "truck":
-        position = rng.uniform(-0.4, 0.4) * np.array([1.0, 0.0, 0.0])
-    elif kind == "drift":
-        position = rng.uniform(-0.12, 0.12, 3)
-    position[1] = min(position[1], LOWEST)
-    if kind in ("circle", "interpolate"):
-        rotation = look_at(position)
-    elif kind == "pan":
-        rotation = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * (0.12, 0.3, 0.0)).as_matrix()
-    elif kind == "drift":
-        rotation = Rotation.from_rotvec(rng.uniform(-0.08, 0.08, 3)).as_matrix()
-    return path_to(position, rotation, frames)
-
-
-def sample_pair(rng: np.random.Generator, frames: int = 16) -> np.ndarray:
-    """Draw two paths (2, frames, 4, 4) that share frame 0; one pair in ten is the same path twice."""
-    first = sample_path(rng, frames)
-    return np.stack([first, first if rng.random() < 0.1 else sample_path(rng, frames)])
+def _one_lens(c2w: np.ndarray) -> CameraPath:
+    return CameraPath(c2w, np.ones(len(c2w)))

@@ -1,8 +1,11 @@
 """Captions of procedural scenes: "a red cube and a blue sphere on a green checkered floor", in several phrasings."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
-from cvd.starter.world import Ground, Scene, Solid
+from cvd.starter.world import Ground, Scene, Sky, Solid
 
 # Every word a caption can contain; the starter tokenizer gives each a token of its own, in this order.
 VOCABULARY = (
@@ -18,6 +21,21 @@ VOCABULARY = (
     ",",
 )
 
+MOST_WORDS = 30
+"""With commas, which are words of their own to the tokenizer; the text encoder has 2 places more, for start and end."""
+
+NAMES = {
+    "cube": (("cube", "cubes"), ("box", "boxes")),
+    "sphere": (("sphere", "spheres"), ("ball", "balls")),
+    "cylinder": (("cylinder", "cylinders"),),
+    "cone": (("cone", "cones"),),
+    "torus": (("torus", "tori"), ("ring", "rings")),
+}
+"""Singular and plural of each shape's name and its synonyms."""
+
+NUMBERS = {2: "two", 3: "three", 4: "four"}
+SUN_PHRASES = {"left": "the left", "right": "the right", "front": "the front", "behind": "behind"}
+
 
 def caption(scene: Scene, rng: np.random.Generator | None = None) -> str:
     """Describe a scene; without ``rng`` in the main phrasing, with it in a random one.
@@ -25,34 +43,79 @@ def caption(scene: Scene, rng: np.random.Generator | None = None) -> str:
     >>> caption(Scene((Solid("cube", "red", 0, 1, 0.3),), Ground("green")))
     'a red cube on a green floor'
     """
-    solids, articles, ground_word = list(scene.solids), True, "floor"
-    if rng is not None:
-        if rng.random() < 0.5:
-            solids.reverse()
-        articles = rng.random() < 0.75
-        ground_word = "floor" if rng.random() < 0.7 else "ground"
-    ground = f"{_ground_adjectives(scene.ground, rng)} {ground_word}"
-    if articles:
-        ground = f"{_article(ground)} {ground}"
-    return f"{_solids_phrase(solids, articles)} on {ground}"
+    phrasing = _Phrasing(rng)
+    text = f"{phrasing.solids(scene.solids)} on {phrasing.ground(scene.ground)}"
+    if sky := phrasing.sky(scene.sky):
+        text = f"{text} {sky}"
+    sun = phrasing.sun(scene.sky)
+    if sun and len(words(f"{text} {sun}")) <= MOST_WORDS:
+        text = f"{text} {sun}"
+    return text
 
 
-def _solids_phrase(solids: list[Solid], articles: bool) -> str:
-    names = [f"{solid.colour} {solid.shape}" for solid in solids]
-    if len(names) == 2 and names[0] == names[1]:
-        return f"two {names[0]}s"
-    if articles:
-        names = [f"{_article(name)} {name}" for name in names]
-    return " and ".join(names)
+def words(text: str) -> list[str]:
+    """The words of a caption, commas among them.
+
+    >>> words("a red cube, a blue ball")
+    ['a', 'red', 'cube', ',', 'a', 'blue', 'ball']
+    """
+    return text.replace(",", " ,").split()
 
 
-def _ground_adjectives(ground: Ground, rng: np.random.Generator | None) -> str:
-    if ground.pattern == "checkered":
-        return f"{ground.colour} checkered"
-    if rng is not None and rng.random() < 0.2:
-        return f"plain {ground.colour}"
-    return ground.colour
+class _Phrasing:
+    """One way to say things; without ``rng`` the first option everywhere."""
 
+    def __init__(self, rng: np.random.Generator | None) -> None:
+        self._rng = rng
+        self._articles = not self._maybe(0.25)
 
-def _article(phrase: str) -> str:
-    return "an" if phrase[0] in "aeiou" else "a"
+    def solids(self, solids: Sequence[Solid]) -> str:
+        """All solids, those that look alike together."""
+        looks = list(Counter((s.colour, s.shape, s.material, s.motion) for s in solids).items())
+        if self._rng is not None:
+            looks = [looks[i] for i in self._rng.permutation(len(looks))]
+        *others, last = [self._solid(look, count) for look, count in looks]
+        return f"{', '.join(others)} and {last}" if others else last
+
+    def ground(self, ground: Ground) -> str:
+        noun = self._pick("floor", 0.3, "ground")
+        adjectives = [ground.colour]
+        if ground.pattern != "plain":
+            adjectives.insert(0 if self._maybe(0.25) else 1, ground.pattern)
+        elif self._maybe(0.15):
+            adjectives.insert(0, "plain")
+        return self._with_article(" ".join([*adjectives, noun]))
+
+    def sky(self, sky: Sky) -> str:
+        if sky.kind == "clear":
+            return "under a clear sky" if self._maybe(0.08) else ""
+        return "at sunset" if sky.kind == "sunset" else "under an overcast sky"
+
+    def sun(self, sky: Sky) -> str:
+        """Where the light comes from, said now and then where it can be seen."""
+        if sky.kind == "overcast" or not self._maybe(0.3):
+            return ""
+        return f"with the {self._pick('sun', 0.3, 'light')} from {SUN_PHRASES[sky.sun_side]}"
+
+    def _solid(self, look: tuple[str, str, str, str | None], count: int) -> str:
+        colour, shape, material, motion = look
+        names = NAMES[shape]
+        name = names[0 if self._rng is None else self._rng.integers(len(names))][count > 1]
+        adjectives = [colour] if material == "plain" else [colour, material]
+        if self._maybe(0.25):
+            adjectives.reverse()
+        if motion is not None:
+            adjectives.insert(0, self._pick(motion, 0.15, "moving"))
+        phrase = " ".join([*adjectives, name])
+        return f"{NUMBERS[count]} {phrase}" if count > 1 else self._with_article(phrase)
+
+    def _with_article(self, phrase: str) -> str:
+        if not self._articles:
+            return phrase
+        return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+    def _pick(self, usual: str, chance: float, other: str) -> str:
+        return other if self._maybe(chance) else usual
+
+    def _maybe(self, chance: float) -> bool:
+        return self._rng is not None and self._rng.random() < chance

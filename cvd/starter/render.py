@@ -1,155 +1,252 @@
 """Batched ray casting of procedural scenes in torch: Lambert shading, one sun with hard shadows, sky, fog.
 
-Vectors are stored component first, (3, frames, rays), so that dot products are cheap sums over the first axis.
+Vectors are stored component first, (3, frames, height, width). A ray is only tried against a solid inside the box that
+the solid, or its shadow, covers in the image. Rays are parametrised by depth along the camera's axis.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from cvd.starter.world import PALETTE, Ground, Scene, Solid, ground_from_camera, intrinsics
+from cvd.starter.materials import GAMMA, GROUND_CELL, ground_weight, linear, second_tone, solid_weight
+from cvd.starter.shapes import INTERSECTIONS
+from cvd.starter.sky import ATMOSPHERES
+from cvd.starter.world import Scene, Solid, ground_from_camera, intrinsics
 
 SUPERSAMPLING = 2
-CHECKER_CELL = 0.4
 FOG_DISTANCE = 5.0
-EPSILON = 1e-3
-SUN_DIRECTION = torch.nn.functional.normalize(torch.tensor([-0.55, 1.0, -0.45]), dim=0)
-SUN, AMBIENT = 0.80, 0.32
-HORIZON = torch.tensor([0.80, 0.88, 0.95]) ** 2.2
-ZENITH = torch.tensor([0.35, 0.58, 0.90]) ** 2.2
+PIXEL = 1 / 56
+"""Width of a pixel at depth 1 in an image of 64 x 64: patterns of the ground fade as seen in it."""
+
+UNIT_BOX = np.array(list(product((-0.5, 0.5), repeat=3)))
+NEAREST_DEPTH = 0.05
+
+Box = tuple[slice, slice]
 
 
 @torch.no_grad()
-def render(scenes: Sequence[Scene], c2w: np.ndarray, width: int = 64, height: int = 64, chunk: int = 8) -> np.ndarray:
+def render(
+    scenes: Sequence[Scene],
+    c2w: np.ndarray,
+    width: int = 64,
+    height: int = 64,
+    K: np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | None = None,
+    chunk: int = 8,
+) -> np.ndarray:
     """Render frame i of scene i seen by camera i.
 
     Args:
         scenes: B scenes (repeat a scene to see it with several cameras).
         c2w: (B, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
-        width, height: image size in pixels; the intrinsics are ``world.intrinsics(width, height)``.
+        width, height: image size in pixels.
+        K: (B, 3, 3) pixels; ``world.intrinsics(width, height)`` for all if not given.
+        times: (B,) the moment of each frame in [0, 1]; 0 for all if not given.
         chunk: frames cast at once; small chunks stay in the processor's cache.
 
     Returns:
         (B, height, width, 3) uint8 sRGB.
+
+    Raises:
+        ValueError: numbers of scenes, cameras, lenses and times that differ.
     """
-    if len(scenes) != len(c2w):
-        raise ValueError(f"{len(scenes)} scenes for {len(c2w)} cameras: give one scene per camera")
-    pixel_rays = _pixel_rays(width, height)
-    poses = torch.as_tensor(ground_from_camera() @ np.asarray(c2w, np.float64), dtype=torch.float32)
-    frames = [
-        _render_chunk(scenes[start : start + chunk], poses[start : start + chunk], pixel_rays)
-        for start in range(0, len(scenes), chunk)
-    ]
-    s = SUPERSAMPLING
-    linear = torch.cat(frames).unflatten(2, (height, s, width, s)).mean((3, 5))
-    return linear.pow_(1 / 2.2).mul_(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    count = len(scenes)
+    K = np.broadcast_to(intrinsics(width, height), (count, 3, 3)) if K is None else K
+    times = np.zeros(count) if times is None else times
+    if {len(c2w), len(K), len(times)} != {count}:
+        raise ValueError(
+            f"{count} scenes, {len(c2w)} cameras, {len(K)} lenses and {len(times)} times: "
+            "give one scene per camera, and as many lenses and times"
+        )
+    poses = ground_from_camera() @ np.asarray(c2w, np.float64)
+    frames = np.empty((count, height, width, 3), np.uint8)
+    for start in range(0, count, chunk):
+        part = slice(start, start + chunk)
+        light = _Chunk(scenes[part], poses[part], np.asarray(K)[part], times[part], width, height).light()
+        pixels = torch.nn.functional.avg_pool2d(light, SUPERSAMPLING)
+        srgb = pixels.pow_(1 / GAMMA).mul_(255).round_().to(torch.uint8)
+        frames[part] = srgb.permute(1, 2, 3, 0).numpy()
+    return frames
 
 
-def _pixel_rays(width: int, height: int) -> torch.Tensor:
-    """Ray directions (3, rays) in camera coordinates, depth 1, through the supersampled pixel grid."""
-    s = SUPERSAMPLING
-    x, y = np.meshgrid((np.arange(width * s) + 0.5) / s, (np.arange(height * s) + 0.5) / s)
-    pixels = np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
-    return torch.as_tensor(np.linalg.solve(intrinsics(width, height), pixels), dtype=torch.float32)
+@dataclass(frozen=True, eq=False)
+class _Instance:
+    """A solid in one frame: its axes, its middle, and the part of the image it covers (None: it is out of sight)."""
+
+    row: int
+    solid: Solid
+    rotation: np.ndarray
+    centre: np.ndarray
+    box: Box | None
+
+    @property
+    def to_unit(self) -> np.ndarray:
+        """(3, 3) ground directions to the solid's unit coordinates."""
+        return self.rotation.T / self.solid.size
+
+    @property
+    def corners(self) -> np.ndarray:
+        """(8, 3) of the box around the solid, in ground coordinates."""
+        return self.centre + self.solid.size * UNIT_BOX @ self.rotation.T
 
 
-def _render_chunk(scenes: Sequence[Scene], poses: torch.Tensor, pixel_rays: torch.Tensor) -> torch.Tensor:
-    """Linear light (frames, 3, rays) in [0, 1]."""
-    directions = torch.einsum("bij,jr->ibr", poses[:, :3, :3], pixel_rays)
-    directions = directions / directions.square().sum(0).sqrt()
-    origins = poses[:, :3, 3].T[:, :, None].expand_as(directions)
-    distance, normal, albedo = _ground_hits([scene.ground for scene in scenes], origins, directions)
-    for rows, solid in _solids(scenes):
-        hit_distance, hit_normal = _intersect(solid, origins[:, rows], directions[:, rows])
-        nearer = hit_distance < distance[rows]
-        distance[rows] = torch.where(nearer, hit_distance, distance[rows])
-        normal[:, rows] = torch.where(nearer, hit_normal, normal[:, rows])
-        albedo[:, rows] = torch.where(nearer, _linear(solid.colour)[:, None], albedo[:, rows])
-    sky = _sky(directions)
-    seen = torch.isfinite(distance)
-    reach = torch.where(seen, distance, 0.0)
-    points = origins + reach * directions + EPSILON * normal
-    lit = torch.ones_like(reach, dtype=torch.bool)
-    for rows, solid in _solids(scenes):
-        towards_sun = SUN_DIRECTION[:, None].expand_as(points[:, rows])
-        lit[rows] &= torch.isinf(_intersect(solid, points[:, rows], towards_sun)[0])
-    cosine = (normal * SUN_DIRECTION[:, None, None]).sum(0).clamp_min_(0)
-    # The ambient light comes from the sky: stronger on surfaces that face up.
-    light = SUN * cosine * lit + AMBIENT * (0.75 + 0.25 * normal[1])
-    fog = 1 - torch.exp(-((reach / FOG_DISTANCE) ** 2))
-    colour = torch.lerp(albedo * light, HORIZON[:, None, None], fog)
-    return torch.where(seen, colour, sky).clamp_(0, 1).transpose(0, 1)
+class _Chunk:
+    """Some frames on their way to an image: what every ray hits first, and how the light falls there."""
+
+    def __init__(
+        self,
+        scenes: Sequence[Scene],
+        poses: np.ndarray,
+        K: np.ndarray,
+        times: Sequence[float] | np.ndarray,
+        width: int,
+        height: int,
+    ) -> None:
+        self._scenes, self._poses, self._K = scenes, poses, K
+        self._size = height * SUPERSAMPLING, width * SUPERSAMPLING
+        self._suns = np.stack([scene.sky.sun_direction for scene in scenes])
+        y, x = ((torch.arange(side) + 0.5) / SUPERSAMPLING for side in self._size)
+        pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(self._size)])
+        to_rays = _float(poses[:, :3, :3] @ np.linalg.inv(K))
+        self._directions = torch.einsum("bij,jhw->ibhw", to_rays, pixels)
+        self._origins = _float(poses[:, :3, 3].T)[:, :, None, None]
+        self._instances = [
+            self._instance(row, solid, time)
+            for row, (scene, time) in enumerate(zip(scenes, times, strict=True))
+            for solid in scene.solids
+        ]
+
+    def light(self) -> Tensor:
+        """Linear light (3, frames, height, width) in [0, 1] of the supersampled image."""
+        self._hit_ground()
+        self._hit_solids()
+        self._cast_shadows()
+        return self._shade()
+
+    def _instance(self, row: int, solid: Solid, time: float) -> _Instance:
+        instance = _Instance(row, solid, solid.rotation(time), solid.centre(time), None)
+        return _Instance(row, solid, instance.rotation, instance.centre, self._box(row, instance.corners))
+
+    def _box(self, row: int, points: np.ndarray) -> Box | None:
+        """The part of a frame that holds the convex hull of ``points`` (N, 3)."""
+        pose, (height, width) = self._poses[row], self._size
+        x, y, depth = self._K[row] @ (pose[:3, :3].T @ (points - pose[:3, 3]).T)
+        if depth.min() < NEAREST_DEPTH:
+            return None if depth.max() < NEAREST_DEPTH else (slice(0, height), slice(0, width))
+        columns, rows = (
+            slice(
+                max(int(np.floor(axis.min() * SUPERSAMPLING)), 0), min(int(np.ceil(axis.max() * SUPERSAMPLING)), side)
+            )
+            for axis, side in ((x / depth, width), (y / depth, height))
+        )
+        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+    def _hit_ground(self) -> None:
+        """Start the buffers with the ground: depth, albedo, and how it faces the sun and the sky."""
+        down = self._directions[1].clamp_max(-1e-4)
+        self._depth = torch.where(self._directions[1] < -1e-4, -self._origins[1] / down, torch.inf)
+        self._albedo = torch.empty_like(self._directions)
+        for row, scene in enumerate(self._scenes):
+            ground, first = scene.ground, linear(scene.ground.colour)[:, None, None]
+            if ground.pattern == "plain":
+                self._albedo[:, row] = first
+                continue
+            reach = self._depth[row].clamp_max(100.0)
+            x, z = (self._origins[i, row] + reach * self._directions[i, row] for i in (0, 2))
+            weight = ground_weight(ground.pattern, x, z, reach / -down[row] * (PIXEL / GROUND_CELL))
+            second = second_tone(ground.colour)[:, None, None]
+            self._albedo[:, row] = torch.lerp(second.expand_as(self._albedo[:, row]), first, weight)
+        self._sunward = _float(self._suns[:, 1])[:, None, None].repeat(1, *self._size)
+        self._skyward = torch.ones_like(self._depth)
+
+    def _hit_solids(self) -> None:
+        rays = defaultdict(list)
+        for instance in self._instances:
+            if instance.box is not None:
+                to_unit = _float(instance.to_unit)
+                origin = to_unit @ (self._origins[:, instance.row, :, 0] - _float(instance.centre)[:, None])
+                directions = to_unit @ self._directions[(slice(None), instance.row, *instance.box)].flatten(1)
+                rays[instance.solid.shape].append((instance, origin.expand_as(directions), directions))
+        for instance, (origins, directions), (depth, normal) in _intersections(rays):
+            self._keep_nearest(instance, origins + depth * directions, depth, normal)
+
+    def _keep_nearest(self, instance: _Instance, points: Tensor, depth: Tensor, normal: Tensor) -> None:
+        """Put a solid's hits, in its unit coordinates and flat, where nothing nearer has been hit."""
+        solid, place = instance.solid, (instance.row, *instance.box)
+        nearest = self._depth[place]
+        depth = depth.view_as(nearest)
+        nearer = depth < nearest
+        albedo = linear(solid.colour)[:, None, None]
+        if solid.material != "plain":
+            first = solid_weight(solid.material, points).view_as(nearest)
+            albedo = torch.lerp(second_tone(solid.colour)[:, None, None].expand(3, *nearest.shape), albedo, first)
+        axes = _float(np.stack([self._suns[instance.row], (0.0, 1.0, 0.0)]) @ instance.rotation)
+        sunward, skyward = (axes @ normal).view(2, *nearest.shape)
+        for buffer, value in ((self._depth, depth), (self._sunward, sunward), (self._skyward, skyward)):
+            buffer[place] = torch.where(nearer, value, buffer[place])
+        place = (slice(None), *place)
+        self._albedo[place] = torch.where(nearer, albedo, self._albedo[place])
+
+    def _cast_shadows(self) -> None:
+        """Take the sun from what is behind a solid, as seen from the sun."""
+        rays = defaultdict(list)
+        for instance in self._instances:
+            sun, to_unit = self._suns[instance.row], _float(instance.to_unit)
+            direction = to_unit @ _float(sun)[:, None]
+            for rows, columns in self._shadow_boxes(instance, sun):
+                place = (slice(None), instance.row, rows, columns)
+                reach = self._depth[place[1:]].clamp_max(100.0)
+                points = (self._origins[:, instance.row] + reach * self._directions[place]).flatten(1)
+                origins = to_unit @ (points - _float(instance.centre)[:, None])
+                rays[instance.solid.shape].append(((instance, (rows, columns)), origins, direction.expand_as(origins)))
+        for (instance, box), _, (distance, _) in _intersections(rays):
+            sunward = self._sunward[(instance.row, *box)]
+            sunward.masked_fill_(torch.isfinite(distance).view_as(sunward), 0.0)
+
+    def _shadow_boxes(self, caster: _Instance, sun: np.ndarray) -> Iterator[Box]:
+        """The parts of the image where a solid's shadow may lie: on the ground, on other solids, on itself."""
+        corners = caster.corners
+        on_ground = self._box(caster.row, corners - corners[:, 1:2] / sun[1] * sun)
+        if on_ground is not None:
+            yield on_ground
+        for other in self._instances:
+            if other.row != caster.row or other.box is None or (other is caster and caster.solid.shape != "torus"):
+                continue
+            between = caster.centre - other.centre
+            aside = np.linalg.norm(between - (between @ sun) * sun)
+            if aside < np.sqrt(0.75) * (caster.solid.size + other.solid.size):
+                yield other.box
+
+    def _shade(self) -> Tensor:
+        atmospheres = [ATMOSPHERES[scene.sky.kind] for scene in self._scenes]
+        sun, ambient, horizon, zenith = (
+            torch.stack([getattr(atmosphere, name) for atmosphere in atmospheres], 1)[:, :, None, None]
+            for name in ("sun", "ambient", "horizon", "zenith")
+        )
+        length = self._directions.square().sum(0).sqrt()
+        seen = torch.isfinite(self._depth)
+        fog = 1 - torch.exp(-((torch.where(seen, self._depth, 0.0) * length / FOG_DISTANCE) ** 2))
+        # The ambient light comes from the sky: stronger on surfaces that face up.
+        light = sun * self._sunward.clamp_min(0) + ambient * (0.75 + 0.25 * self._skyward)
+        colour = torch.lerp(self._albedo.mul_(light), horizon, fog)
+        sky = torch.lerp(horizon, zenith, (self._directions[1] / length * 2.5).clamp(0, 1))
+        return torch.where(seen, colour, sky).clamp_(0, 1)
 
 
-def _solids(scenes: Sequence[Scene]):
-    for row, scene in enumerate(scenes):
-        for solid in scene.solids:
-            yield row, solid
+def _intersections(rays: dict[str, list]) -> Iterator[tuple]:
+    """Intersect all rays with solids of one shape at once; yields each entry's key, its rays and its hits."""
+    for shape, entries in rays.items():
+        keys, origins, directions = zip(*entries, strict=True)
+        hits, normals = INTERSECTIONS[shape](torch.cat(origins, 1), torch.cat(directions, 1))
+        lengths = [part.shape[1] for part in origins]
+        for key, *part in zip(keys, origins, directions, hits.split(lengths), normals.split(lengths, 1), strict=True):
+            yield key, part[:2], part[2:]
 
 
-def _sky(directions: torch.Tensor) -> torch.Tensor:
-    return torch.lerp(HORIZON[:, None, None], ZENITH[:, None, None], (directions[1] * 2.5).clamp(0, 1))
-
-
-def _linear(colour: str) -> torch.Tensor:
-    return torch.tensor(PALETTE[colour]) ** 2.2
-
-
-def _checker_pair(ground: Ground) -> tuple[torch.Tensor, torch.Tensor]:
-    """The ground's two colours, linear; a plain ground has the same one twice."""
-    colour = _linear(ground.colour)
-    if ground.pattern == "plain":
-        return colour, colour
-    if ground.colour == "white":
-        return colour, 0.25 * colour
-    return colour, torch.lerp(colour, torch.ones(3), 0.45)
-
-
-def _ground_hits(grounds: Sequence[Ground], origins: torch.Tensor, directions: torch.Tensor):
-    """Distance (B, R), normal (3, B, R) and albedo (3, B, R) of the ground plane; inf where a ray never meets it."""
-    down = directions[1] < -1e-4
-    distance = torch.where(down, origins[1] / directions[1].clamp_max(-1e-4).neg(), torch.inf)
-    reach = torch.where(down, distance, 0.0)
-    x, z = (origins[i] + reach * directions[i] for i in (0, 2))
-    parity = (torch.floor(x / CHECKER_CELL) + torch.floor(z / CHECKER_CELL)) % 2
-    # Fade the pattern to its mean where a cell is smaller than a few pixels, instead of aliasing.
-    slope = directions[1].abs().clamp_min(1e-4)
-    contrast = (2 - 0.06 * reach / slope / CHECKER_CELL).clamp(0, 1)
-    weight = 0.5 + (parity - 0.5) * contrast
-    first, second = (torch.stack(tones, 1)[:, :, None] for tones in zip(*map(_checker_pair, grounds), strict=True))
-    normal = torch.zeros_like(directions)
-    normal[1] = 1
-    return distance, normal, torch.lerp(first, second, weight)
-
-
-def _intersect(solid: Solid, origins: torch.Tensor, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """First hit of rays (3, R): distance (R,), inf where the solid is missed, and outward unit normal (3, R)."""
-    offset = origins - torch.tensor([solid.x, solid.size / 2, solid.z])[:, None]
-    return INTERSECTIONS[solid.shape](solid, offset, directions)
-
-
-def _intersect_sphere(solid: Solid, offset: torch.Tensor, directions: torch.Tensor):
-    radius = solid.size / 2
-    half_b = (offset * directions).sum(0)
-    discriminant = half_b.square() - offset.square().sum(0) + radius**2
-    distance = -half_b - discriminant.clamp_min(0).sqrt()
-    missed = (discriminant < 0) | (distance < 0)
-    normal = (offset + distance * directions) / radius
-    return torch.where(missed, torch.inf, distance), normal
-
-
-def _intersect_cube(solid: Solid, offset: torch.Tensor, directions: torch.Tensor):
-    cos, sin = float(np.cos(solid.yaw)), float(np.sin(solid.yaw))
-    turn = torch.tensor([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
-    offset, directions = turn @ offset, turn @ directions
-    directions = torch.where(directions.abs() < 1e-6, 1e-6, directions)
-    entry = -(offset + directions.sign() * solid.size / 2) / directions
-    leave = (directions.sign() * solid.size / 2 - offset) / directions
-    distance, face = entry.max(0)
-    missed = (distance > leave.amin(0)) | (distance < 0)
-    normal = torch.zeros_like(offset).scatter_(0, face[None], -directions.sign().gather(0, face[None]))
-    return torch.where(missed, torch.inf, distance), turn.T @ normal
-
-
-INTERSECTIONS = {"cube": _intersect_cube, "sphere": _intersect_sphere}
+def _float(array: np.ndarray) -> Tensor:
+    return torch.as_tensor(array, dtype=torch.float32)

@@ -1,8 +1,9 @@
-"""The procedural world: coloured solids on a coloured ground, described by plain data.
+"""The procedural world: coloured solids on a coloured ground under a sky, described by plain data.
 
 A scene lives in *ground coordinates*: x right, y up, z forward, the ground at y = 0 and the frame-0 camera at
 (0, CAMERA_HEIGHT, 0), pitched down by CAMERA_PITCH. Lengths are in units of the distance to the look-at point of the
-camera paths, which is the point (0, 0, 1) of the frame-0 camera.
+camera paths, which is the point (0, 0, 1) of the frame-0 camera. Times are in [0, 1]: frame f of F shows the scene at
+f / (F - 1).
 """
 
 from dataclasses import dataclass
@@ -23,14 +24,30 @@ PALETTE: dict[str, tuple[float, float, float]] = {
     "purple": (0.55, 0.16, 0.72),
     "white": (0.95, 0.95, 0.95),
     "black": (0.09, 0.09, 0.10),
+    "pink": (0.98, 0.50, 0.72),
+    "cyan": (0.15, 0.82, 0.88),
 }
-SHAPES = ("cube", "sphere")
-GROUND_PATTERNS = ("plain", "checkered")
+SHAPES = ("cube", "sphere", "cylinder", "cone", "torus")
+MATERIALS = ("plain", "striped", "checkered")
+GROUND_PATTERNS = ("plain", "checkered", "striped", "dotted")
+SKIES = ("clear", "sunset", "overcast")
+
+# Half the width of a shape of size 1, seen from above: of the circle around it.
+GROUND_RADIUS = {"cube": 0.5**0.5, "sphere": 0.5, "cylinder": 0.4, "cone": 0.5, "torus": 0.5}
 
 
 @dataclass(frozen=True)
 class Solid:
-    """One object resting on the ground: ``size`` is a cube's edge or a sphere's diameter, ``yaw`` in radians."""
+    """One object resting on the ground, at time 0.
+
+    Attributes:
+        shape, colour, material: names of SHAPES, PALETTE and MATERIALS. A torus stands upright, like a wheel.
+        x, z: where it stands.
+        size: its height; a cube's edge, a sphere's and a torus' outer diameter.
+        yaw: its turn about the vertical, in radians.
+        velocity: (x, z) movement from time 0 to 1. A sphere rolls, everything else slides.
+        spin: turn about the vertical from time 0 to 1, in radians.
+    """
 
     shape: str
     colour: str
@@ -38,22 +55,85 @@ class Solid:
     z: float
     size: float
     yaw: float = 0.0
+    material: str = "plain"
+    velocity: tuple[float, float] = (0.0, 0.0)
+    spin: float = 0.0
+
+    @property
+    def motion(self) -> str | None:
+        """``rolling``, ``sliding`` or ``spinning``; None for a solid at rest."""
+        if any(self.velocity):
+            return "rolling" if self.shape == "sphere" else "sliding"
+        return "spinning" if self.spin else None
+
+    @property
+    def radius(self) -> float:
+        """Of the circle on the ground that contains the solid."""
+        return self.size * GROUND_RADIUS[self.shape]
+
+    def centre(self, time: float = 0.0) -> np.ndarray:
+        """(3,) ground coordinates of the middle of the solid's height."""
+        return np.array([self.x + self.velocity[0] * time, self.size / 2, self.z + self.velocity[1] * time])
+
+    def rotation(self, time: float = 0.0) -> np.ndarray:
+        """(3, 3) from the solid's own axes to ground coordinates."""
+        angle = self.yaw + self.spin * time
+        cos, sin = np.cos(angle), np.sin(angle)
+        turn = np.array([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
+        return self._roll(time) @ turn if self.motion == "rolling" else turn
+
+    def _roll(self, time: float) -> np.ndarray:
+        """(3, 3) turn of a ball that has rolled, without slipping, for this long: Rodrigues' formula."""
+        distance = np.hypot(*self.velocity)
+        x, z = self.velocity[1] / distance, -self.velocity[0] / distance  # the axis: up x velocity
+        angle = distance * time / (self.size / 2)
+        cross = np.array([[0.0, -z, 0.0], [z, 0.0, -x], [0.0, x, 0.0]])
+        return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The ground's material: a palette colour, either plain or checkered with a lighter shade of itself."""
+    """The ground's material: a palette colour, plain or in a pattern with a second shade of itself."""
 
     colour: str
     pattern: str = "plain"
 
 
 @dataclass(frozen=True)
+class Sky:
+    """The light: one of SKIES, and where the sun is.
+
+    Attributes:
+        azimuth: radians; 0 is straight ahead of the frame-0 camera, pi / 2 to its right, pi behind it.
+        elevation: radians above the horizon.
+    """
+
+    kind: str = "clear"
+    azimuth: float = float(np.arctan2(-0.55, -0.45))
+    elevation: float = float(np.arctan2(1.0, np.hypot(0.55, 0.45)))
+
+    @property
+    def sun_direction(self) -> np.ndarray:
+        """(3,) unit vector towards the sun, ground coordinates."""
+        flat = np.cos(self.elevation)
+        return np.array([flat * np.sin(self.azimuth), np.sin(self.elevation), flat * np.cos(self.azimuth)])
+
+    @property
+    def sun_side(self) -> str:
+        """Where the light comes from: ``left``, ``right``, ``front`` (the camera's side) or ``behind`` the scene."""
+        x, _, z = self.sun_direction
+        if abs(x) >= abs(z):
+            return "right" if x > 0 else "left"
+        return "behind" if z > 0 else "front"
+
+
+@dataclass(frozen=True)
 class Scene:
-    """A ground and the solids on it."""
+    """A ground, the solids on it, and the sky above."""
 
     solids: tuple[Solid, ...]
     ground: Ground
+    sky: Sky = Sky()
 
 
 def ground_from_camera() -> np.ndarray:
@@ -70,31 +150,3 @@ def intrinsics(width: int, height: int) -> np.ndarray:
     """The world's camera matrix K (3, 3) in pixels, origin at the image corner, principal point at the centre."""
     focal = FOCAL_PER_WIDTH * width
     return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
-
-
-def sample_scene(rng: np.random.Generator, two_solids: float = 0.35) -> Scene:
-    """Draw a scene of one solid or, with probability ``two_solids``, two that do not touch."""
-    ground = Ground(str(rng.choice(list(PALETTE))), str(rng.choice(GROUND_PATTERNS)))
-    if rng.random() >= two_solids:
-        return Scene((_sample_solid(rng, ground, (-0.2, 0.2)),), ground)
-    while True:
-        pair = (_sample_solid(rng, ground, (-0.42, -0.05)), _sample_solid(rng, ground, (0.05, 0.42)))
-        if np.hypot(pair[0].x - pair[1].x, pair[0].z - pair[1].z) > _radius(pair[0]) + _radius(pair[1]):
-            return Scene(pair if rng.random() < 0.5 else pair[::-1], ground)
-
-
-def _sample_solid(rng: np.random.Generator, ground: Ground, lateral: tuple[float, float]) -> Solid:
-    colours = [name for name in PALETTE if name != ground.colour]
-    return Solid(
-        shape=str(rng.choice(SHAPES)),
-        colour=str(rng.choice(colours)),
-        x=float(rng.uniform(*lateral)),
-        z=float(rng.uniform(0.85, 1.35)),
-        size=float(rng.uniform(0.28, 0.45)),
-        yaw=float(rng.uniform(0, np.pi / 2)),
-    )
-
-
-def _radius(solid: Solid) -> float:
-    """Radius of the circle on the ground that contains the solid."""
-    return solid.size * (0.5 if solid.shape == "sphere" else np.sqrt(0.5))

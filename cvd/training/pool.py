@@ -1,24 +1,28 @@
-"""The training data: procedural stills and pairs of clips, rendered once and memory-mapped by every stage.
+"""Pools: procedural stills and pairs of clips, rendered once and memory-mapped by every stage.
 
-A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` (float32) and ``captions.txt`` (one line per scene):
-stills are (N, H, W, 3) with (N, 4, 4), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4).
+A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` and ``K.npy`` (float32) and ``captions.txt`` (one line
+per scene): stills are (N, H, W, 3) with (N, 4, 4) and (N, 3, 3), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4) and
+(N, 2, F, 3, 3). Scene n depends on the pool's seed and n alone, so that any number of processes makes the same pool.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
-from cvd.starter.camera_paths import sample_pair, sample_path
-from cvd.starter.captions import caption
-from cvd.starter.render import render
-from cvd.starter.world import Scene, sample_scene
+from cvd.starter.procedural import PATH_FRAMES, draw, render_draws
 from cvd.training.errors import TrainingError
 
 SIZE = 64
-FRAMES = 16
+STILLS_PART, CLIPS_PART = 64, 2
+"""Scenes that a process renders before it takes the next part."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Pool:
 
     frames: np.ndarray
     c2w: np.ndarray
+    K: np.ndarray
     captions: list[str]
 
     @classmethod
@@ -34,48 +39,84 @@ class Pool:
         """Open a finished pool; raises TrainingError where there is none."""
         try:
             captions = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
+            arrays = [np.load(folder / f"{name}.npy", "r") for name in ("frames", "c2w", "K")]
         except FileNotFoundError as error:
             raise TrainingError(
                 f"{folder} holds no finished pool.", "Run `python -m cvd train render` first."
             ) from error
-        return cls(np.load(folder / "frames.npy", "r"), np.load(folder / "c2w.npy", "r"), captions)
+        return cls(*arrays, captions)
 
     def __len__(self) -> int:
         return len(self.captions)
 
 
-def render_stills(folder: Path, count: int, seed: int) -> None:
-    """Render ``count`` scenes once each, at a random moment of a random camera path."""
+@dataclass(frozen=True)
+class _Job:
+    """What the processes that render a pool have to know of it."""
 
-    def samples(rng: np.random.Generator) -> Iterator[tuple[Scene, np.ndarray]]:
-        for _ in range(count):
-            yield sample_scene(rng), sample_path(rng, FRAMES)[rng.integers(FRAMES)]
+    folder: Path
+    seed: int
+    views: int
+    frames: int
 
-    _render_pool(folder, samples, count, (), seed)
-
-
-def render_clips(folder: Path, count: int, seed: int) -> None:
-    """Render ``count`` scenes along a pair of camera paths each."""
-
-    def samples(rng: np.random.Generator) -> Iterator[tuple[Scene, np.ndarray]]:
-        for _ in range(count):
-            yield sample_scene(rng), sample_pair(rng, FRAMES)
-
-    _render_pool(folder, samples, count, (2, FRAMES), seed)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a scene in the pool's arrays, before those of a frame or camera."""
+        return (self.views, self.frames) if self.frames > 1 else ()
 
 
-def _render_pool(folder: Path, samples, count: int, views: tuple[int, ...], seed: int) -> None:
+def render_stills(folder: Path, count: int, seed: int, workers: int = 1) -> None:
+    """Render ``count`` scenes once each, at a random moment of a random camera path.
+
+    Args:
+        workers: processes that render, of one thread each; 1 renders in this one.
+    """
+    _render_pool(_Job(folder, seed, views=1, frames=1), count, STILLS_PART, workers)
+
+
+def render_clips(folder: Path, count: int, seed: int, workers: int = 1, frames: int = PATH_FRAMES) -> None:
+    """Render ``count`` scenes along a pair of camera paths each; ``workers`` as for stills."""
+    _render_pool(_Job(folder, seed, views=2, frames=frames), count, CLIPS_PART, workers)
+
+
+def _render_pool(job: _Job, count: int, part: int, workers: int) -> None:
     """Write a pool; ``captions.txt`` comes last and marks it as finished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(seed)
-    frames = np.lib.format.open_memmap(folder / "frames.npy", "w+", np.uint8, (count, *views, SIZE, SIZE, 3))
-    cameras = np.lib.format.open_memmap(folder / "c2w.npy", "w+", np.float32, (count, *views, 4, 4))
-    captions = []
-    for index, (scene, c2w) in enumerate(tqdm(samples(rng), f"render {folder.name}", count, mininterval=5)):
-        flat = c2w.reshape(-1, 4, 4)
-        frames[index] = render([scene] * len(flat), flat, SIZE, SIZE).reshape(frames.shape[1:])
-        cameras[index] = c2w
-        captions.append(caption(scene, rng if rng.random() < 0.5 else None))
-    frames.flush()
-    cameras.flush()
-    (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+    job.folder.mkdir(parents=True, exist_ok=True)
+    (job.folder / "captions.txt").unlink(missing_ok=True)
+    for name, dtype, shape in (
+        ("frames", np.uint8, (SIZE, SIZE, 3)),
+        ("c2w", np.float32, (4, 4)),
+        ("K", np.float32, (3, 3)),
+    ):
+        np.lib.format.open_memmap(job.folder / f"{name}.npy", "w+", dtype, (count, *job.shape, *shape)).flush()
+    parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
+    captions: list[str] = []
+    with (
+        _mapping(workers) as mapping,
+        tqdm(desc=f"render {job.folder.name}", total=count, mininterval=5) as progress,
+    ):
+        for rendered in mapping(partial(_render_part, job), parts):
+            captions += rendered
+            progress.update(len(rendered))
+    (job.folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator:
+    """``map`` over some processes, in order."""
+    if workers == 1:
+        yield map
+        return
+    # Not forked: torch's threads would not survive it.
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as executor:
+        yield executor.map
+
+
+def _render_part(job: _Job, scenes: range) -> list[str]:
+    """Render some scenes into the pool's files; their captions."""
+    draws = [draw(np.random.default_rng((job.seed, scene)), job.views, job.frames) for scene in scenes]
+    arrays = {name: np.load(job.folder / f"{name}.npy", "r+") for name in ("frames", "c2w", "K")}
+    for scene, clips in zip(scenes, render_draws(draws, SIZE, SIZE), strict=True):
+        for name, array in arrays.items():
+            array[scene] = getattr(clips, name).reshape(array.shape[1:])
+    return [each.caption for each in draws]

@@ -14,10 +14,10 @@ from cvd.cameras import Cameras
 from cvd.cli import main
 from cvd.export import write_frames
 from cvd.pipeline import Output
-from cvd.starter.camera_paths import look_at, path_to
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Solid, intrinsics
 from cvd.takes import view_folder, write_take
+from cvd.trajectories import look_at, path_to
 
 
 def evaluate(*arguments: str | Path) -> int:

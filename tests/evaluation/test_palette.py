@@ -5,9 +5,9 @@ import pytest
 
 from cvd.errors import RequestError
 from cvd.evaluation.palette import find_ground, find_objects, oklab
-from cvd.starter.camera_paths import look_at, path_to
 from cvd.starter.render import render
 from cvd.starter.world import PALETTE, Ground, Scene, Solid, ground_from_camera, intrinsics
+from cvd.trajectories import look_at, path_to
 
 BALL = Solid("sphere", "red", x=-0.22, z=1.1, size=0.32)
 CUBE = Solid("cube", "blue", x=0.22, z=1.0, size=0.3, yaw=0.4)

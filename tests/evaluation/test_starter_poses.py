@@ -7,9 +7,9 @@ from cvd.cameras import Cameras
 from cvd.evaluation.camera_fidelity import rotation_angle
 from cvd.evaluation.palette import find_objects
 from cvd.evaluation.starter_poses import fit_scene, fitted_camera_fidelity, follow_camera
-from cvd.starter.camera_paths import look_at, path_to
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Solid, intrinsics
+from cvd.trajectories import look_at, path_to
 
 CUBE = Solid("cube", "blue", x=0.1, z=1.0, size=0.32, yaw=0.9)
 SCENE = Scene((CUBE,), Ground("red", "checkered"))

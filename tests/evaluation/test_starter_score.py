@@ -21,7 +21,8 @@ from cvd.evaluation.starter_score import (
 from cvd.starter.camera_paths import sample_pair
 from cvd.starter.captions import caption
 from cvd.starter.render import render
-from cvd.starter.world import intrinsics, sample_scene
+from cvd.starter.sampling import sample_scene
+from cvd.starter.world import intrinsics
 
 SIDEWAYS = PairGeometry(np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]]), degenerate=False)
 """A point stays in its row."""
@@ -86,9 +87,9 @@ def test_rendered_pairs_score_high_and_unrelated_ones_low() -> None:
     """The bounds that the score has to keep before it says anything about the model, without help from features."""
     rng = np.random.default_rng(5)
     related, unrelated, right, wrong = [], [], [], []
-    scenes = [sample_scene(rng) for _ in range(9)]
+    scenes = [sample_scene(rng, plain=True) for _ in range(9)]
     for scene, other in pairwise(scenes):
-        pair = sample_pair(rng)[:, [0, 7, 15]]
+        pair = sample_pair(rng).c2w[:, [0, 7, 15]]
         poses = np.stack([pair[0], pair[1], pair[1]])
         drawn = [scene] * 6 + [other] * 3
         videos = render(drawn, poses.reshape(-1, 4, 4)).reshape(3, 3, 64, 64, 3)

@@ -1,0 +1,105 @@
+"""Clips of the procedural world without end: a scene, the cameras that see it, the frames, and a caption."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvd.starter.camera_paths import CameraPath, sample_pair, sample_path
+from cvd.starter.captions import caption
+from cvd.starter.render import render
+from cvd.starter.sampling import sample_scene
+from cvd.starter.world import Scene
+
+PATH_FRAMES = 16
+"""A still is one frame of a clip of this many."""
+
+MAIN_PHRASING_SHARE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """What to render: V videos of F frames of one scene.
+
+    Attributes:
+        path: c2w (V, F, 4, 4) and zoom (V, F).
+        times: (F,) in [0, 1], the same for all views.
+    """
+
+    scene: Scene
+    path: CameraPath
+    times: np.ndarray
+    caption: str
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """V videos of one scene.
+
+    Attributes:
+        frames: (V, F, H, W, 3) uint8 sRGB.
+        c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
+        K: (V, F, 3, 3) pixels, corner origin.
+    """
+
+    frames: np.ndarray
+    c2w: np.ndarray
+    K: np.ndarray
+    caption: str
+
+
+def procedural_clips(
+    rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES, width: int = 64, height: int = 64
+) -> Iterator[Clips]:
+    """Clips without end; arguments as for `draw` and `render_draws`."""
+    while True:
+        yield from render_draws([draw(rng, views, frames)], width, height)
+
+
+def draw(rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES) -> Draw:
+    """Draw a scene, cameras and a caption.
+
+    Args:
+        views: 1, or 2 that share frame 0.
+        frames: 1 draws stills, at any moment of a clip.
+
+    Raises:
+        ValueError: no or more than 2 views, or no frame.
+    """
+    if views not in (1, 2) or frames < 1:
+        raise ValueError(f"{views} views of {frames} frames: give 1 or 2 views of at least 1 frame")
+    scene = sample_scene(rng)
+    length = PATH_FRAMES if frames == 1 else frames
+    path = sample_pair(rng, length) if views == 2 else sample_path(rng, length)
+    c2w, zoom, times = (
+        path.c2w.reshape(views, length, 4, 4),
+        path.zoom.reshape(views, length),
+        np.linspace(0, 1, length),
+    )
+    if frames == 1:
+        moment = slice(frame := rng.integers(length), frame + 1)
+        c2w, zoom, times = c2w[:, moment], zoom[:, moment], times[moment]
+    text = caption(scene, None if rng.random() < MAIN_PHRASING_SHARE else rng)
+    return Draw(scene, CameraPath(c2w, zoom), times, text)
+
+
+def render_draws(draws: Sequence[Draw], width: int = 64, height: int = 64) -> list[Clips]:
+    """Render all frames of all draws; many at once are a little faster for stills."""
+    scenes, c2w, K, times = [], [], [], []
+    for each in draws:
+        views = each.path.zoom.shape[0]
+        scenes += [each.scene] * each.path.zoom.size
+        c2w.append(each.path.c2w.reshape(-1, 4, 4))
+        K.append(each.path.K(width, height).reshape(-1, 3, 3))
+        times.append(np.tile(each.times, views))
+    images = render(scenes, np.concatenate(c2w), width, height, np.concatenate(K), np.concatenate(times))
+    parts = np.split(images, np.cumsum([each.path.zoom.size for each in draws])[:-1])
+    return [
+        Clips(
+            part.reshape(*each.path.zoom.shape, height, width, 3),
+            each.path.c2w,
+            each.path.K(width, height),
+            each.caption,
+        )
+        for part, each in zip(parts, draws, strict=True)
+    ]

@@ -1,0 +1,40 @@
+"""Pools: files that hold what was drawn, the same whatever number of processes renders them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cvd.starter.procedural import draw, render_draws
+from cvd.training.errors import TrainingError
+from cvd.training.pool import Pool, render_clips, render_stills
+
+
+def test_a_pool_of_clips_is_what_would_be_drawn_while_training(tmp_path: Path):
+    render_clips(tmp_path, 3, seed=7, frames=4)
+    pool = Pool.open(tmp_path)
+    assert pool.frames.shape == (3, 2, 4, 64, 64, 3)
+    for scene in range(3):
+        (clips,) = render_draws([draw(np.random.default_rng((7, scene)), frames=4)])
+        np.testing.assert_array_equal(pool.frames[scene], clips.frames)
+        np.testing.assert_allclose(pool.c2w[scene], clips.c2w, atol=1e-6)
+        np.testing.assert_allclose(pool.K[scene], clips.K, rtol=1e-6)
+        assert pool.captions[scene] == clips.caption
+
+
+def test_several_processes_make_the_same_pool(tmp_path: Path):
+    render_stills(tmp_path / "one", 70, seed=1)
+    render_stills(tmp_path / "two", 70, seed=1, workers=2)
+    one, two = Pool.open(tmp_path / "one"), Pool.open(tmp_path / "two")
+    assert one.captions == two.captions
+    assert len(one) == 70
+    for name, shape in (("frames", (70, 64, 64, 3)), ("c2w", (70, 4, 4)), ("K", (70, 3, 3))):
+        assert getattr(one, name).shape == shape
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+def test_an_unfinished_pool_says_what_to_run(tmp_path: Path):
+    render_stills(tmp_path, 2, seed=0)
+    (tmp_path / "K.npy").unlink()
+    with pytest.raises(TrainingError, match=r"holds no finished pool.*train render|train render"):
+        Pool.open(tmp_path)
