@@ -1,1 +1,1 @@
-"""Training of the CVD stages, on procedural scenes rendered once into a memory-mapped pool."""
+"""Training of the CVD stages, on procedural scenes, RealEstate10K and plain videos."""

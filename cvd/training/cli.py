@@ -1,132 +1,231 @@
-"""``python -m cvd train``: render the procedural pool, encode it, and train the stages of the starter model."""
+"""``python -m cvd train``: the stages of CVD, and what the starter model needs around them."""
+
+from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
 
-from cvd.models.camera_encoder import CameraPoseEncoder
-from cvd.models.unet import CollaborativeUNet
-from cvd.starter.captions import VOCABULARY
-from cvd.training import parallel
-from cvd.training.autoencoder import AutoencoderStage, DecoderStage, build_autoencoder
-from cvd.training.errors import TrainingError
-from cvd.training.image import ImageStage
-from cvd.training.latents import LatentPool, encode_pool
-from cvd.training.loop import Limits, Stage, fit
-from cvd.training.model import (
-    Sizes,
-    build_camera_encoder,
-    build_collaborative_unet,
-    build_image_unet,
-    save_tokenizer,
-    ship,
-)
-from cvd.training.pool import Pool, render_clips, render_stills
-from cvd.training.text import build_text_encoder, build_tokenizer
-from cvd.training.video import VIDEO_STAGES, VideoStage
+from ..pipeline import CollaborativeVideoPipeline
+from ..starter.captions import VOCABULARY
+from .autoencoder import AutoencoderStage, DecoderStage, build_autoencoder
+from .batches import Mixture
+from .datasets import open_dataset
+from .errors import TrainingError
+from .image import ImageStage
+from .latents import encode_pool, encoder_fingerprint
+from .loop import Settings, Trainer, start_accelerator
+from .model import STARTER_INFO, Sizes, build_image_unet, load_model, load_part, ship, start_model
+from .pool import render_clips, render_stills
+from .stage import Stage
+from .text import build_text_encoder, build_tokenizer
+from .video import VIDEO_STAGES
 
-STAGES = ("render", "autoencoder", "encode", "decoder", "image", "motion", "camera", "epipolar", "joint", "ship")
-DEFAULT_MINUTES = {
+STAGES = {
+    "autoencoder": "the starter's autoencoder, on stills",
+    "decoder": "its decoder alone; latents stay valid",
+    "image": "the image U-Net and its text encoder, on stills",
+    "motion": "the motion modules, on videos (AnimateDiff)",
+    "camera": "the camera encoder and what merges its features, on videos with cameras (CameraCtrl)",
+    "epipolar": "the epipolar modules, on pairs of videos (CVD)",
+    "joint": "the whole U-Net and the camera encoder, on pairs of videos with cameras (the starter's last stage)",
+}
+STARTER_MINUTES = {
     "autoencoder": 24.0,
     "decoder": 15.0,
     "image": 35.0,
     "motion": 12.0,
     "camera": 15.0,
     "epipolar": 15.0,
+    "joint": 25.0,
 }
+"""What the stages of the starter model took on two processor cores."""
+
+PAPER_LEARNING_RATE, PAPER_STEPS = 1e-4, 100_000
 POOLS = ("stills", "stills_validation", "clips", "clips_validation")
+STARTER_RUN = Path("runs/starter")
+CPU_WORKERS, GPU_WORKERS = 0, 4
 
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Add the ``train`` subcommand; its ``func`` takes the parsed arguments and returns the exit code."""
+def add_parser(subparsers: Any) -> None:
+    """Adds `train` with a subcommand for every stage to the command line."""
     parser = subparsers.add_parser(
         "train",
-        help="train a stage of the starter model",
-        description="Train the starter model, one stage at a time, in the order listed. A stage that was interrupted "
-        "goes on where it stopped; --minutes counts all sittings together. Several processes share the work of a stage "
-        "with `torchrun --nproc-per-node N -m cvd train STAGE`.",
+        help="train a stage of CVD",
+        description="Trains one stage, from scratch or from a model, on procedural scenes, RealEstate10K or videos. "
+        "Several GPUs: accelerate launch -m cvd train ... Several processor cores: torchrun --nproc-per-node N -m cvd "
+        "train ... See docs/training.md.",
     )
-    parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--folder", type=Path, default=Path("runs/starter"), help="folder of the data and checkpoints")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    _add_render(stages)
+    for name, what in STAGES.items():
+        _add_stage(stages, name, what)
+        if name == "autoencoder":
+            _add_encode(stages)
+    _add_ship(stages)
+
+
+def _add_stage(stages: Any, name: str, what: str) -> None:
+    parser = stages.add_parser(
+        name,
+        help=what,
+        description=f"Trains {what}. An interrupted training goes on from its newest checkpoint; limits count all "
+        "sittings together.",
+    )
+    if name != "autoencoder":
+        parser.add_argument(
+            "--model", metavar="FOLDER", help='start from this model ("starter", or written by convert or train)'
+        )
+    _add_folder(parser, "; with --model runs/MODEL-STAGE")
     parser.add_argument(
-        "--minutes", type=float, help="training time of the stage (default: what the starter model took)"
+        "--data",
+        action="append",
+        metavar="DATA",
+        help='"procedural", a pool, a folder in RealEstate10K\'s layout, or one of videos; repeatable (default: the '
+        "run's pool)",
     )
-    parser.add_argument("--batch-size", type=int, help="images, videos or pairs in a batch")
-    parser.add_argument("--stills", type=int, default=40000, help="stills to render")
-    parser.add_argument("--clips", type=int, default=2500, help="pairs of clips to render")
-    parser.add_argument("--out", type=Path, help="where `ship` writes the model")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="processor threads")
-    parser.set_defaults(func=train)
+    parser.add_argument("--mix", type=float, nargs="+", metavar="WEIGHT", help="one for each --data (default: equal)")
+    parser.add_argument("--minutes", type=float, help="limit (default from scratch: what the starter model took)")
+    parser.add_argument("--steps", type=int, help=f"limit (default with --model: the paper's {PAPER_STEPS})")
+    parser.add_argument("--batch-size", type=int, help="stills, videos or pairs in a batch of each process")
+    parser.add_argument("--accumulate", type=int, default=1, metavar="N", help="batches in a step (default 1)")
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        help=f"(default: the starter's; with --model the paper's {PAPER_LEARNING_RATE:g})",
+    )
+    parser.add_argument(
+        "--mixed-precision", choices=("no", "fp16", "bf16"), help="(default: as accelerate is configured, else no)"
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on from this checkpoint, not from the newest")
+    parser.add_argument(
+        "--workers", type=int, help=f"processes that prepare batches (default {CPU_WORKERS}; with a GPU {GPU_WORKERS})"
+    )
+    parser.set_defaults(func=_train, model=None)
 
 
-def train(args: argparse.Namespace) -> int:
-    """Run one stage; the exit code is 0."""
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(STAGES.index(args.stage))
-    parallel.start()
-    pools = args.folder / "pool"
-    if args.stage == "render":
-        render_stills(pools / "stills_validation", 128, seed=3)
-        render_clips(pools / "clips_validation", 8, seed=4)
-        render_stills(pools / "stills", args.stills, seed=1)
-        render_clips(pools / "clips", args.clips, seed=2)
-    elif args.stage == "encode":
-        vae = _frozen(AutoencoderKL, args.folder / "vae")
-        for name in POOLS:
-            encode_pool(vae, pools / name)
-    elif args.stage == "ship":
-        ship(args.folder, args.out or args.folder / "weights")
-    else:
-        minutes = DEFAULT_MINUTES[args.stage] if args.minutes is None else args.minutes
-        fit(_stage(args), args.folder / args.stage, Limits(minutes), log=lambda line: print(line, flush=True))
-    return 0
+def _add_render(stages: Any) -> None:
+    parser = stages.add_parser(
+        "render",
+        help="render a pool of procedural scenes",
+        description="Renders procedural scenes once, for machines too slow to render them while training.",
+    )
+    _add_folder(parser)
+    parser.add_argument("--stills", type=int, default=40000, help="how many (default 40000)")
+    parser.add_argument("--clips", type=int, default=2500, help="how many pairs (default 2500)")
+    parser.set_defaults(func=_render)
 
 
-def _stage(args: argparse.Namespace) -> Stage:
-    batch = {"seed": parallel.rank()} | ({} if args.batch_size is None else {"batch_size": args.batch_size})
-    pools, sizes = args.folder / "pool", Sizes()
-    stills = Pool.open(pools / "stills"), Pool.open(pools / "stills_validation")
-    if args.stage == "autoencoder":
-        return AutoencoderStage(build_autoencoder(sizes.autoencoder), *stills, args.folder / "vae", **batch)
-    vae = _frozen(AutoencoderKL, args.folder / "vae")
-    if args.stage == "decoder":
-        latents = LatentPool.open(pools / "stills").latents
-        return DecoderStage(vae, *stills, args.folder / "vae", latents=latents, **batch)
-    if args.stage == "image":
+def _add_encode(stages: Any) -> None:
+    parser = stages.add_parser(
+        "encode",
+        help="encode the run's pool, once its autoencoder is trained",
+        description="Encodes the run's pool with its autoencoder, which spares the later stages to do it again and "
+        "again.",
+    )
+    _add_folder(parser)
+    parser.set_defaults(func=_encode)
+
+
+def _add_ship(stages: Any) -> None:
+    parser = stages.add_parser(
+        "ship",
+        help="write the run's model in half precision",
+        description="Writes the run's model in half precision, as one folder for --model.",
+    )
+    _add_folder(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="(default: weights in the run's folder)")
+    parser.set_defaults(func=_ship)
+
+
+def _add_folder(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
+    parser.add_argument(
+        "--folder", type=Path, metavar="RUN", help=f"folder of the run (default {STARTER_RUN}{otherwise})"
+    )
+
+
+def _render(arguments: argparse.Namespace) -> None:
+    pools = (arguments.folder or STARTER_RUN) / "pool"
+    render_stills(pools / "stills_validation", 128, seed=3)
+    render_clips(pools / "clips_validation", 8, seed=4)
+    render_stills(pools / "stills", arguments.stills, seed=1)
+    render_clips(pools / "clips", arguments.clips, seed=2)
+
+
+def _encode(arguments: argparse.Namespace) -> None:
+    run = arguments.folder or STARTER_RUN
+    vae = load_part(run, "vae")
+    for name in POOLS:
+        encode_pool(vae, run / "pool" / name)
+
+
+def _ship(arguments: argparse.Namespace) -> None:
+    run = arguments.folder or STARTER_RUN
+    destination = arguments.out or run / "weights"
+    ship(run, destination)
+    size = sum(path.stat().st_size for path in destination.rglob("*") if path.is_file())
+    print(f"{size / 1e6:.1f} MB: {destination}")
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    torch.manual_seed(0)  # new networks start the same in every process
+    run = arguments.folder or _default_run(arguments)
+    settings = _settings(arguments)
+    data = [run / "pool"] if arguments.data is None and arguments.model is None else arguments.data
+    if data is None:
+        raise TrainingError("A model is trained on data of yours.", 'Give --data with a folder or "procedural".')
+    accelerator = start_accelerator(run / arguments.stage, arguments.mixed_precision, settings.accumulation)
+    model = None if arguments.model is None else CollaborativeVideoPipeline.from_pretrained(arguments.model)
+    stage = _make_stage(arguments.stage, run, model)
+    size = (STARTER_INFO if model is None else model.model_info).native_size
+    # The autoencoder's own stage changes what latents are.
+    encoder = None if arguments.stage == "autoencoder" else encoder_fingerprint(stage.vae)
+    mixtures = [
+        Mixture([open_dataset(where, size, encoder, split) for where in data], arguments.mix)
+        for split in ("train", "validation")
+    ]
+    stage.watch(mixtures[1])
+    trainer = Trainer(stage, mixtures[0], run / arguments.stage, settings, accelerator, log=_log)
+    trainer.fit(arguments.resume)
+
+
+def _log(line: str) -> None:
+    print(line, flush=True)
+
+
+def _default_run(arguments: argparse.Namespace) -> Path:
+    if arguments.model is None:
+        return STARTER_RUN
+    return Path("runs") / f"{Path(arguments.model).resolve().name}-{arguments.stage}"
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    minutes, steps, rate = arguments.minutes, arguments.steps, arguments.learning_rate
+    if minutes is None and steps is None:
+        minutes, steps = (STARTER_MINUTES[arguments.stage], None) if arguments.model is None else (None, PAPER_STEPS)
+    if rate is None and arguments.model is not None:
+        rate = PAPER_LEARNING_RATE
+    workers = arguments.workers
+    if workers is None:
+        workers = GPU_WORKERS if torch.cuda.is_available() else CPU_WORKERS
+    return Settings(minutes, steps, rate, arguments.batch_size, arguments.accumulate, workers)
+
+
+def _make_stage(name: str, run: Path, model: CollaborativeVideoPipeline | None) -> Stage:
+    """The stage on a model, or on what the stages before it left in the run's folder."""
+    sizes = Sizes()
+    if name == "autoencoder":
+        return AutoencoderStage(build_autoencoder(sizes.autoencoder), run)
+    if name == "decoder":
+        return DecoderStage(load_part(run, "vae") if model is None else model.vae, run)
+    if name == "image":
+        if model is not None:
+            return ImageStage.of_model(model, run)
         tokenizer = build_tokenizer(VOCABULARY)
-        save_tokenizer(tokenizer, args.folder / "tokenizer")
-        unet, text_encoder = build_image_unet(sizes), build_text_encoder(tokenizer, sizes.text)
-        return ImageStage(unet, text_encoder, tokenizer, vae, LatentPool.open(pools / "stills"), args.folder, **batch)
-    return _video_stage(args, vae, sizes, batch)
-
-
-def _video_stage(args: argparse.Namespace, vae: AutoencoderKL, sizes: Sizes, batch: dict[str, int]) -> VideoStage:
-    """A video stage on top of what the stage before it saved."""
-    if args.stage == "motion":
-        unet = build_collaborative_unet(_frozen(UNet2DConditionModel, args.folder / "image_unet"), sizes.frames)
-        camera_encoder = build_camera_encoder(sizes)
-    else:
-        unet = _frozen(CollaborativeUNet, args.folder / "unet")
-        camera_encoder = _frozen(CameraPoseEncoder, args.folder / "camera_encoder")
-    return VIDEO_STAGES[args.stage](
-        unet,
-        camera_encoder,
-        _frozen(CLIPTextModel, args.folder / "text_encoder"),
-        CLIPTokenizer.from_pretrained(args.folder / "tokenizer"),
-        vae,
-        LatentPool.open(args.folder / "pool" / "clips"),
-        LatentPool.open(args.folder / "pool" / "clips_validation"),
-        args.folder,
-        **batch,
-    )
-
-
-def _frozen(network_class: type[Any], folder: Path) -> Any:
-    """A network as an earlier stage left it, which this one does not train."""
-    if not (folder / "config.json").exists():
-        raise TrainingError(f"{folder} is not there yet.", f"Train the stages in order: {', '.join(STAGES)}.")
-    return network_class.from_pretrained(folder).eval().requires_grad_(False)
+        text_encoder = build_text_encoder(tokenizer, sizes.text)
+        return ImageStage(build_image_unet(sizes), text_encoder, tokenizer, load_part(run, "vae"), run)
+    if model is None:
+        model = start_model(run, sizes) if name == "motion" else load_model(run)
+    return VIDEO_STAGES[name](model, run)

@@ -1,33 +1,39 @@
-"""Stage 2: the image model, a text-to-image U-Net with its text encoder."""
+"""The image stage: a text-to-image U-Net with its text encoder, on single frames."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cvd.training.autoencoder import to_images
-from cvd.training.contact_sheet import write_contact_sheet
-from cvd.training.diffusion import Diffusion, embed, sample
-from cvd.training.latents import LatentPool, decode
+from ..pipeline import CollaborativeVideoPipeline
+from .batches import Batch
+from .datasets import Request
+from .diffusion import diffusion_loss, embed, sample
+from .latents import decode, encode, to_images
+from .model import STARTER_INFO, extract_image_unet, merge_image_unet, save_model, save_tokenizer
+from .stage import Stage
 
-PROMPTS = (
-    "a red cube on a green floor",
-    "a blue sphere on a yellow floor",
-    "a red cube and a blue sphere on a green checkered floor",
-    "a white cube on a blue checkered floor",
-    "two yellow spheres on a purple floor",
-    "an orange sphere on a black checkered floor",
-    "a purple cube and a green cube on a white checkered floor",
-    "a black sphere and a white sphere on a red floor",
-)
+SAMPLES_PER_CAPTION = 5
 
 
-class ImageStage:
-    """Trains the U-Net and the text encoder together on single frames."""
+class ImageStage(Stage):
+    """Trains the U-Net and the text encoder together.
+
+    Args:
+        unet, text_encoder: trained.
+        output: the run folder; ``image_unet``, ``text_encoder`` and ``tokenizer`` are written there.
+        model: the model that the networks are of, if they are not from scratch: it is written to the run folder with
+            what they have become.
+    """
 
     name = "image"
+    batch_size = 32
+    validation_size: ClassVar[int] = 8
 
     def __init__(
         self,
@@ -35,36 +41,57 @@ class ImageStage:
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         vae: AutoencoderKL,
-        stills: LatentPool,
         output: Path,
-        batch_size: int = 32,
-        seed: int = 0,
+        model: CollaborativeVideoPipeline | None = None,
     ) -> None:
+        super().__init__()
         self.unet, self.text_encoder, self.tokenizer, self.vae = unet, text_encoder, tokenizer, vae
-        self.stills, self.output, self.batch_size, self.learning_rate = stills, output, batch_size, 1e-3
-        self.diffusion = Diffusion(seed)
-        self.parameters = {f"unet.{name}": p for name, p in unet.named_parameters()} | {
-            f"text_encoder.{name}": p for name, p in text_encoder.named_parameters()
-        }
+        self.output, self.model = output, model
+        self._train_only(
+            {f"unet.{name}": p for name, p in unet.named_parameters()}
+            | {f"text_encoder.{name}": p for name, p in text_encoder.named_parameters()}
+        )
 
-    def loss(self) -> torch.Tensor:
-        index = self.diffusion.rng.integers(len(self.stills), size=self.batch_size)
-        latents = torch.from_numpy(self.stills.latents[index]).float()
-        captions = self.diffusion.drop_captions([self.stills.captions[i] for i in index])
-        text = embed(self.tokenizer, self.text_encoder, captions)
-        return self.diffusion.loss(latents, lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample)
+    @classmethod
+    def of_model(cls, model: CollaborativeVideoPipeline, output: Path) -> ImageStage:
+        """The stage that goes on with the image part of a whole model."""
+        unet = extract_image_unet(model.unet)
+        return cls(unet, model.text_encoder, model.tokenizer, model.vae, output, model)
+
+    @property
+    def request(self) -> Request:
+        return Request()
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        text = embed(self.tokenizer, self.text_encoder, batch.captions)
+        return diffusion_loss(
+            self._latents(batch), lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample, batch.seed
+        )
 
     @torch.no_grad()
-    def validate(self, picture: Path) -> str:
-        each = 4
-        text = embed(self.tokenizer, self.text_encoder, PROMPTS).repeat_interleave(each, 0)
+    def validate(self) -> tuple[dict[str, float], np.ndarray]:
+        """A row for every held-out caption: its true frame, then generated ones."""
+        true = self._latents(self.validation)
+        text = embed(self.tokenizer, self.text_encoder, self.validation.captions)
+        text = text.repeat_interleave(SAMPLES_PER_CAPTION, 0)
         empty = embed(self.tokenizer, self.text_encoder, [""])
-        shape = (len(text), *self.stills.latents.shape[1:])
-        latents = sample(shape, text, empty, lambda *inputs: self.unet(*inputs).sample)
-        images = to_images(decode(self.vae, latents))
-        write_contact_sheet(picture, np.stack(np.split(images, len(PROMPTS) // 2)))
-        return picture.name
+        guidance_scale = (self.model.model_info if self.model else STARTER_INFO).guidance_scale
+        generated = sample(
+            (len(text), *true.shape[1:]), text, empty, lambda *inputs: self.unet(*inputs).sample, guidance_scale
+        )
+        rows = torch.cat([true[:, None], generated.unflatten(0, (-1, SAMPLES_PER_CAPTION))], 1)
+        images = to_images(decode(self.vae, rows.flatten(0, 1)))
+        return {}, images.reshape(len(rows), -1, *images.shape[1:])
 
     def save(self) -> None:
         self.unet.save_pretrained(self.output / "image_unet")
         self.text_encoder.save_pretrained(self.output / "text_encoder")
+        save_tokenizer(self.tokenizer, self.output / "tokenizer")
+        if self.model is not None:
+            merge_image_unet(self.unet, self.model.unet)
+            save_model(self.model, self.output)
+
+    def _latents(self, batch: Batch) -> torch.Tensor:
+        if batch.latents is None:
+            return encode(self.vae, batch.frames[:, 0])
+        return batch.latents[:, 0].to(self.device).float()

@@ -1,6 +1,9 @@
-"""Latents of the pool, encoded once by the finished autoencoder and memory-mapped by the diffusion stages."""
+"""Latents: of pixels on the fly, and of a pool's frames once, memory-mapped by the stages that train on them."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,47 +11,73 @@ import torch
 from diffusers import AutoencoderKL
 from tqdm import tqdm
 
-from cvd.training.autoencoder import to_tensor
-from cvd.training.errors import TrainingError
-from cvd.training.pool import Pool
+from .errors import TrainingError
+from .pool import Pool
 
 ENCODE_BATCH = 32
+"""Frames in one call of the autoencoder."""
 
 
-@dataclass(frozen=True)
-class LatentPool:
-    """Latents of unit variance (N, ..., 4, h, w) float16, cameras (N, ..., 4, 4) float32, one caption per scene."""
+def to_pixels(frames: torch.Tensor) -> torch.Tensor:
+    """uint8 (..., H, W, 3) to float (..., 3, H, W) in [-1, 1]."""
+    return frames.movedim(-1, -3).float().div_(127.5).sub_(1)
 
-    latents: np.ndarray
-    c2w: np.ndarray
-    captions: list[str]
 
-    @classmethod
-    def open(cls, folder: Path) -> "LatentPool":
-        """Open an encoded pool; raises TrainingError where there is none."""
-        if not (folder / "latents.npy").exists():
-            raise TrainingError(f"{folder} holds no latents.", "Run `python -m cvd train encode` first.")
-        pool = Pool.open(folder)
-        return cls(np.load(folder / "latents.npy", "r"), pool.c2w, pool.captions)
-
-    def __len__(self) -> int:
-        return len(self.captions)
+def to_images(pixels: torch.Tensor) -> np.ndarray:
+    """float (..., 3, H, W) in [-1, 1] to float (..., H, W, 3) in [0, 1]."""
+    return (pixels.movedim(-3, -1).float() / 2 + 0.5).clamp(0, 1).cpu().numpy()
 
 
 @torch.no_grad()
-def encode_pool(vae: AutoencoderKL, folder: Path) -> None:
-    """Write ``latents.npy`` beside a pool's frames: the posterior's mean times the scaling factor."""
-    frames = Pool.open(folder).frames
-    flat = frames.reshape(-1, *frames.shape[-3:])
-    batches = [
-        vae.encode(to_tensor(flat[start : start + ENCODE_BATCH])).latent_dist.mode()
-        for start in tqdm(range(0, len(flat), ENCODE_BATCH), f"encode {folder.name}", mininterval=5)
-    ]
-    latents = torch.cat(batches).mul_(vae.config.scaling_factor).half().numpy()
-    np.save(folder / "latents.npy", latents.reshape(*frames.shape[:-3], *latents.shape[1:]))
+def encode(vae: AutoencoderKL, frames: torch.Tensor) -> torch.Tensor:
+    """Frames (N, H, W, 3) uint8 to latents (N, C, h, w) of unit variance: the posterior's mean, scaled."""
+    means = [vae.encode(to_pixels(part.to(vae.device))).latent_dist.mode() for part in frames.split(ENCODE_BATCH)]
+    return torch.cat(means).float() * vae.config.scaling_factor
 
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
-    """Latents (N, 4, h, w) of unit variance to pixels (N, 3, H, W) in [-1, 1]."""
+    """Latents (N, C, h, w) of unit variance to pixels (N, 3, H, W) in [-1, 1]."""
     return torch.cat([vae.decode(part / vae.config.scaling_factor).sample for part in latents.split(ENCODE_BATCH)])
+
+
+def encoder_fingerprint(vae: AutoencoderKL) -> str:
+    """Short hash of the part of an autoencoder that latents depend on, the same in float32 and float16."""
+    digest = hashlib.sha256(str(vae.config.scaling_factor).encode())
+    for name, tensor in sorted(vae.state_dict().items()):
+        if name.startswith(("encoder.", "quant_conv.")):
+            digest.update(tensor.half().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def encode_pool(vae: AutoencoderKL, folder: Path) -> None:
+    """Write ``latents.npy`` (N, ..., C, h, w) float16 beside a pool's frames; ``latents.json`` says whose they are."""
+    frames = Pool.open(folder).frames
+    flat = frames.reshape(-1, *frames.shape[-3:])
+    batches = [
+        encode(vae, torch.from_numpy(np.array(flat[start : start + ENCODE_BATCH]))).half().cpu()
+        for start in tqdm(range(0, len(flat), ENCODE_BATCH), f"encode {folder.name}", mininterval=5)
+    ]
+    latents = torch.cat(batches).numpy()
+    np.save(folder / "latents.npy", latents.reshape(*frames.shape[:-3], *latents.shape[1:]))
+    (folder / "latents.json").write_text(json.dumps({"encoder": encoder_fingerprint(vae)}) + "\n", encoding="utf-8")
+
+
+def open_latents(folder: Path, encoder: str) -> np.ndarray | None:
+    """A pool's latents, memory-mapped; None where it has none.
+
+    Args:
+        encoder: `encoder_fingerprint` of the autoencoder in use.
+
+    Raises:
+        TrainingError: the latents are another autoencoder's.
+    """
+    if not (folder / "latents.npy").exists():
+        return None
+    made_by = folder / "latents.json"
+    if not made_by.exists() or json.loads(made_by.read_text(encoding="utf-8"))["encoder"] != encoder:
+        raise TrainingError(
+            f"The latents in {folder} were made by another autoencoder.",
+            f"Run `python -m cvd train encode` for this one, or delete {folder / 'latents.npy'}.",
+        )
+    return np.load(folder / "latents.npy", "r")

@@ -1,170 +1,271 @@
-"""The one training loop of all stages: time-boxed, resumable, with EMA, gradient clipping, warm-up and decay."""
+"""The one training loop of all stages: limited in time or steps, resumable, with EMA, clipping, warm-up and decay."""
+
+from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from torch import nn
+from accelerate import Accelerator
 
-from cvd.training import parallel
-from cvd.training.errors import TrainingError
+from . import parallel
+from .batches import Batch, Batches, Mixture
+from .checkpoints import newest_checkpoint, read_checkpoint, write_checkpoint
+from .contact_sheet import write_contact_sheet
+from .ema import Ema
+from .errors import TrainingError
+from .stage import Stage
 
 WARM_UP_STEPS = 100
 GRADIENT_NORM = 1.0
+MILESTONES = 4
+"""A checkpoint is kept for good after every fourth of the training."""
+LOG_SECONDS = 15
 
 
-class Stage(Protocol):
-    """What the loop needs of a stage: its own parameters, a loss on a fresh batch, a picture, and a place to save."""
-
-    name: str
-    learning_rate: float
-    parameters: dict[str, nn.Parameter]
-
-    def loss(self) -> torch.Tensor: ...
-
-    def validate(self, picture: Path) -> str:
-        """Write a contact sheet and return the figures for the log line."""
-
-    def save(self) -> None:
-        """Write the stage's result, with the current (averaged) weights."""
-
-
-@dataclass
-class Limits:
-    """How long to train, and how often to look: minutes of wall clock, over all sittings together."""
-
-    minutes: float
-    validate_minutes: float = 5.0
-    checkpoint_minutes: float = 2.0
-    steps: int | None = None
-    ema_decay: float = 0.999
-
-
-class Ema:
-    """Exponential moving average of parameters, with a short memory at the start."""
-
-    def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
-        self.decay = decay
-        self.average = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-
-    @torch.no_grad()
-    def update(self, parameters: dict[str, nn.Parameter], step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.average.values()), list(parameters.values()), 1 - decay)
-
-    @torch.no_grad()
-    def swap(self, parameters: dict[str, nn.Parameter]) -> None:
-        """Exchange the average with the live parameters (call twice to undo)."""
-        for name, parameter in parameters.items():
-            live = parameter.detach().clone()
-            parameter.copy_(self.average[name])
-            self.average[name] = live
-
-
-def fit(stage: Stage, folder: Path, limits: Limits, log: Callable[[str], None] = print) -> None:
-    """Train a stage's parameters until its time is up, then save its averaged weights.
+@dataclass(frozen=True)
+class Settings:
+    """How a stage is trained.
 
     Args:
-        folder: run folder; ``checkpoint.pt`` in it is resumed from, contact sheets go there.
-        limits: time box. The learning rate falls with elapsed time, whatever the speed of the machine.
-        log: takes progress, one line at a time.
-
-    Raises:
-        TrainingError: the loss is no longer finite.
+        minutes, steps: limits over all sittings together; at least one is needed, and the first one reached ends the
+            training. The learning rate falls with the nearer one.
+        learning_rate, batch_size: None: the stage's own.
+        accumulation: batches in a step, in each process.
+        workers: processes that prepare batches; 0: the training process itself.
+        validate_minutes, checkpoint_minutes: training time between two pictures, and between two checkpoints.
+        ema_decay: of the averaged weights, which are the result.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    parameters = stage.parameters
-    for parameter in parameters.values():
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(parameters.values(), lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    ema = Ema(parameters, limits.ema_decay)
-    step, elapsed = _resume(folder / "checkpoint.pt", parameters, ema, optimizer)
-    progress, mean_loss, watch = elapsed / (limits.minutes * 60), None, _Watch(stage, folder, limits, elapsed, log)
-    while progress < 1 and (limits.steps is None or step < limits.steps):
-        began = time.monotonic()
-        rate = stage.learning_rate * _rate(step, progress)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = stage.loss()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters.values(), GRADIENT_NORM)
-        optimizer.step()
-        step += 1
-        ema.update(parameters, step)
-        elapsed += time.monotonic() - began
-        mean_loss = loss.item() if mean_loss is None else mean_loss + 0.02 * (loss.item() - mean_loss)
-        if not math.isfinite(mean_loss):
+
+    minutes: float | None = None
+    steps: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    accumulation: int = 1
+    workers: int = 0
+    validate_minutes: float = 5.0
+    checkpoint_minutes: float = 2.0
+    ema_decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        limits = [limit for limit in (self.minutes, self.steps) if limit is not None]
+        if not limits or min(limits) <= 0:
+            raise TrainingError("A training needs a limit above 0.", "Give --minutes, --steps or both.")
+
+    def progress(self, step: int, elapsed: float) -> float:
+        """The share of the training that is done, from 0 to 1."""
+        by_time = 0.0 if self.minutes is None else elapsed / (60 * self.minutes)
+        by_steps = 0.0 if self.steps is None else step / self.steps
+        return min(max(by_time, by_steps), 1.0)
+
+
+def start_accelerator(folder: Path, mixed_precision: str | None = None, accumulation: int = 1) -> Accelerator:
+    """Devices, precision and processes as `accelerate launch`, `torchrun` or a single `python` set them up.
+
+    Args:
+        folder: the stage's; TensorBoard logs go to its ``logs``.
+        mixed_precision: no, fp16 or bf16; None: as accelerate is configured, and otherwise no.
+    """
+    return Accelerator(
+        mixed_precision=mixed_precision,
+        gradient_accumulation_steps=accumulation,
+        log_with="tensorboard",
+        project_dir=folder,
+    )
+
+
+class Trainer:
+    """Trains a stage's parameters until a limit is reached, then saves their average.
+
+    Args:
+        stage: on its networks, `Stage.watch` called.
+        data: what to train on.
+        folder: of the stage in the run: checkpoints, contact sheets and logs go there.
+        log: takes progress, one line at a time.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        data: Mixture,
+        folder: Path,
+        settings: Settings,
+        accelerator: Accelerator,
+        log: Callable[[str], None] = print,
+    ) -> None:
+        self.stage, self.data, self.folder, self.settings = stage, data, folder, settings
+        self.accelerator, self.log = accelerator, log
+        self.step, self.elapsed = 0, 0.0
+        self.learning_rate = settings.learning_rate or stage.learning_rate
+        self.parameters = list(stage.trained.values())
+        # Processes that step on their own must not have their gradients averaged.
+        alone = parallel.steps_apart(accelerator)
+        self.model = stage.to(accelerator.device) if alone else accelerator.prepare_model(stage)
+        optimizer = torch.optim.AdamW(
+            self.parameters, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+        )
+        self.optimizer = accelerator.prepare_optimizer(optimizer)
+        self.ema = Ema(stage.trained, settings.ema_decay)
+
+    def fit(self, resume: Path | None = None) -> None:
+        """Train.
+
+        Args:
+            resume: a checkpoint to go on from; None: the newest in the folder, if there is one.
+
+        Raises:
+            TrainingError: the checkpoint does not fit, or the loss is no longer finite.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._resume(resume or newest_checkpoint(self.folder))
+        self.accelerator.init_trackers("logs")
+        batches = self._batches()
+        watch = _Watch(self)
+        mean_loss: torch.Tensor | None = None
+        while self.progress < 1:
+            began = time.monotonic()
+            loss, norm = self._update(batches)
+            mean_loss = loss if mean_loss is None else mean_loss.lerp(loss, 0.02)
+            together = self.step % parallel.MEETING_STEPS == 0
+            if together:
+                parallel.meet(self.accelerator, self.parameters)
+                self._check(mean_loss)
+            self.elapsed += time.monotonic() - began
+            if together:
+                self.elapsed = parallel.longest(self.accelerator, self.elapsed)
+                watch.look(mean_loss, norm)
+        parallel.meet(self.accelerator, self.parameters)
+        if mean_loss is not None:
+            self._check(mean_loss)
+        if self.accelerator.is_main_process:
+            self.checkpoint(milestone=True)
+            with self.ema.applied():
+                self.stage.save()
+            self.picture("final.png")
+            self.log(f"{self.stage.name} finished at step {self.step}: {self.stage.output}")
+        self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()
+
+    @property
+    def progress(self) -> float:
+        return self.settings.progress(self.step, self.elapsed)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate: linear warm-up over steps, then half a cosine over the whole training."""
+        decay = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress))
+        return self.learning_rate * min(1.0, (self.step + 1) / WARM_UP_STEPS) * decay
+
+    def _batches(self) -> Iterator[Batch]:
+        settings, stage = self.settings, self.stage
+        batches = Batches(
+            self.data,
+            settings.batch_size or stage.batch_size,
+            stage.request,
+            rank=self.accelerator.process_index,
+            first=self.step * settings.accumulation,
+        )
+        return batches.load(settings.workers)
+
+    def _update(self, batches: Iterator[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step; returns the loss and the norm of its gradient."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate
+        losses = []
+        norm = torch.zeros(())
+        for _ in range(self.settings.accumulation):
+            batch = next(batches)  # outside of autocast: rendering has its own precision
+            with self.accelerator.accumulate(self.model):
+                with self.accelerator.autocast():
+                    loss = self.model(batch)
+                self.accelerator.backward(loss)
+                if self.accelerator.sync_gradients:
+                    norm = self.accelerator.clip_grad_norm_(self.parameters, GRADIENT_NORM)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+            losses.append(loss.detach())
+        self.step += 1
+        self.ema.update(self.step)
+        return torch.stack(losses).mean(), norm
+
+    def _check(self, loss: torch.Tensor) -> None:
+        if not torch.isfinite(loss):
             raise TrainingError(
-                f"The loss of stage {stage.name} is not finite at step {step}.",
-                f"Lower its learning rate and delete {folder / 'checkpoint.pt'} to start over.",
+                f"The loss of stage {self.stage.name} is not finite at step {self.step}.",
+                f"Go on from an older checkpoint in {self.folder} with a lower --learning-rate.",
             )
-        if step % parallel.MEETING_STEPS == 0:
-            elapsed = parallel.meet(parameters.values(), elapsed)
-            progress = elapsed / (limits.minutes * 60)
-        if parallel.rank() == 0:
-            watch.look(ema, optimizer, step, elapsed, f"loss {mean_loss:.4f} lr {rate:.1e}")
-    parallel.meet(parameters.values(), elapsed)
-    if parallel.rank() == 0:
-        _checkpoint(folder / "checkpoint.pt", parameters, ema, optimizer, step, elapsed)
-        ema.swap(parameters)
-        stage.save()
-        log(f"{stage.name} finished at step {step}: {stage.validate(folder / 'final.png')}")
+
+    def picture(self, name: str) -> None:
+        """Write a contact sheet of what the averaged weights give, and its figures to the logs."""
+        with self.ema.applied(), self.accelerator.autocast():
+            figures, rows = self.stage.validate()
+        write_contact_sheet(self.folder / name, rows)
+        self.accelerator.log({f"validation/{key}": value for key, value in figures.items()}, step=self.step)
+        sheet = rows.transpose(0, 2, 1, 3, 4).reshape(1, rows.shape[0] * rows.shape[2], -1, 3)
+        self.accelerator.get_tracker("tensorboard").log_images({"validation": sheet}, self.step, dataformats="NHWC")
+        text = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+        self.log(f"{self.stage.name} step {self.step} validation: {text or self.folder / name}")
+
+    def checkpoint(self, milestone: bool) -> None:
+        """Write everything that the training needs to go on."""
+        scaler = self.accelerator.scaler
+        state = {
+            "parameters": {name: parameter.detach() for name, parameter in self.stage.trained.items()},
+            "ema": self.ema.average,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": {} if scaler is None else scaler.state_dict(),
+            "step": self.step,
+            "elapsed": self.elapsed,
+        }
+        write_checkpoint(self.folder, self.step, state, milestone)
+
+    @torch.no_grad()
+    def _resume(self, path: Path | None) -> None:
+        if path is None:
+            return
+        state = read_checkpoint(path, self.stage.trained, self.stage.name)
+        for name, parameter in self.stage.trained.items():
+            parameter.copy_(state["parameters"][name])
+            self.ema.average[name].copy_(state["ema"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.scaler is not None and state.get("scaler"):
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step, self.elapsed = state["step"], state["elapsed"]
+        if self.accelerator.is_main_process:
+            self.log(f"{self.stage.name} goes on from {path}, step {self.step}")
 
 
 class _Watch:
     """Log lines, contact sheets and checkpoints, each at its interval of training time."""
 
-    def __init__(self, stage: Stage, folder: Path, limits: Limits, elapsed: float, log: Callable[[str], None]) -> None:
-        self.stage, self.folder, self.limits, self.log = stage, folder, limits, log
-        self.next_log, self.next_checkpoint = elapsed, elapsed + limits.checkpoint_minutes * 60
-        self.next_picture = elapsed + min(limits.validate_minutes, 2) * 60
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, elapsed = trainer, trainer.elapsed
+        self.next_log, self.next_checkpoint = elapsed, elapsed + trainer.settings.checkpoint_minutes * 60
+        self.next_picture = elapsed + min(trainer.settings.validate_minutes, 2) * 60
+        self.passed = int(trainer.progress * MILESTONES)
 
-    def look(self, ema: Ema, optimizer: torch.optim.Optimizer, step: int, elapsed: float, figures: str) -> None:
-        """Do whatever is due."""
-        stage, limits = self.stage, self.limits
+    def look(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
+        """Do whatever is due; in the main process alone."""
+        trainer, settings = self.trainer, self.trainer.settings
+        if not trainer.accelerator.is_main_process:
+            return
+        step, elapsed = trainer.step, trainer.elapsed
         if elapsed >= self.next_log:
-            self.next_log = elapsed + 15
-            self.log(f"{stage.name} step {step} {elapsed / 60:.1f}/{limits.minutes:g} min {figures}")
+            self.next_log = elapsed + LOG_SECONDS
+            figures = {"loss": loss.item(), "learning rate": trainer.rate, "gradient norm": norm.item()}
+            trainer.accelerator.log(figures, step=step)
+            text = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            trainer.log(
+                f"{trainer.stage.name} step {step}, {elapsed / 60:.1f} min, {trainer.progress:.0%} done: {text}"
+            )
+        passed = int(trainer.progress * MILESTONES)
+        if trainer.progress < 1 and (elapsed >= self.next_checkpoint or passed > self.passed):
+            self.next_checkpoint = elapsed + settings.checkpoint_minutes * 60
+            trainer.checkpoint(milestone=passed > self.passed)
+            self.passed = passed
         if elapsed >= self.next_picture:
-            self.next_picture = elapsed + limits.validate_minutes * 60
-            ema.swap(stage.parameters)
-            self.log(f"{stage.name} step {step} validation: {stage.validate(self.folder / f'step_{step:06d}.png')}")
-            ema.swap(stage.parameters)
-        if elapsed >= self.next_checkpoint:
-            self.next_checkpoint = elapsed + limits.checkpoint_minutes * 60
-            _checkpoint(self.folder / "checkpoint.pt", stage.parameters, ema, optimizer, step, elapsed)
-
-
-def _rate(step: int, progress: float) -> float:
-    """Linear warm-up over steps, then half a cosine over the time box."""
-    return min(1.0, (step + 1) / WARM_UP_STEPS) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
-
-
-def _checkpoint(path: Path, parameters, ema: Ema, optimizer: torch.optim.Optimizer, step: int, elapsed: float) -> None:
-    state = {
-        "parameters": {name: parameter.detach() for name, parameter in parameters.items()},
-        "ema": ema.average,
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "elapsed": elapsed,
-    }
-    torch.save(state, path.with_suffix(".partial"))
-    path.with_suffix(".partial").replace(path)
-
-
-@torch.no_grad()
-def _resume(path: Path, parameters, ema: Ema, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
-    """Load a checkpoint where there is one; returns its step count and elapsed seconds."""
-    if not path.exists():
-        return 0, 0.0
-    state = torch.load(path, weights_only=True)
-    for name, parameter in parameters.items():
-        parameter.copy_(state["parameters"][name])
-    ema.average = state["ema"]
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"], state["elapsed"]
+            self.next_picture = elapsed + settings.validate_minutes * 60
+            trainer.picture(f"step_{step:07d}.png")

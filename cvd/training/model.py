@@ -1,23 +1,37 @@
 """The starter model's networks: their sizes, the run folder they grow in, and the folder that is shipped."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from cvd.models.camera_encoder import CameraPoseEncoder
-from cvd.models.unet import CollaborativeUNet
-from cvd.pipeline import CollaborativeVideoPipeline, ModelInfo
-from cvd.sampling import official_scheduler
-from cvd.training.autoencoder import LATENT_CHANNELS
+from ..models.camera_encoder import CameraPoseEncoder
+from ..models.unet import CollaborativeUNet
+from ..pipeline import CollaborativeVideoPipeline, ModelInfo, find_info
+from ..sampling import official_scheduler
+from .autoencoder import LATENT_CHANNELS
+from .errors import TrainingError
 
 HEADS = 4  # at these widths more heads cost time and bring nothing
 STARTER_INFO = ModelInfo(
     name="starter", native_size=64, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=5.0
 )
+
+MADE_BY = {
+    "vae": "autoencoder",
+    "tokenizer": "image",
+    "text_encoder": "image",
+    "image_unet": "image",
+    "unet": "motion",
+    "camera_encoder": "motion",
+}
+"""The folders of a run, and the stage that first writes each."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +77,94 @@ def build_camera_encoder(sizes: Sizes) -> CameraPoseEncoder:
     )
 
 
+def extract_image_unet(unet: CollaborativeUNet) -> UNet2DConditionModel:
+    """The image U-Net inside a collaborative one, with a copy of its weights."""
+    config = unet.config
+    levels, crossed = len(config.block_out_channels), config.cross_attention_levels
+    image_unet = UNet2DConditionModel(
+        sample_size=config.sample_size,
+        in_channels=config.in_channels,
+        out_channels=config.out_channels,
+        block_out_channels=config.block_out_channels,
+        down_block_types=("CrossAttnDownBlock2D",) * crossed + ("DownBlock2D",) * (levels - crossed),
+        up_block_types=("UpBlock2D",) * (levels - crossed) + ("CrossAttnUpBlock2D",) * crossed,
+        layers_per_block=config.layers_per_block,
+        cross_attention_dim=config.cross_attention_dim,
+        attention_head_dim=config.num_attention_heads,  # diffusers' name for the number of heads
+        norm_num_groups=config.norm_num_groups,
+        norm_eps=config.norm_eps,
+    )
+    weights = unet.state_dict()
+    image_unet.load_state_dict({name: weights[name] for name in image_unet.state_dict()})
+    return image_unet
+
+
+def merge_image_unet(image_unet: UNet2DConditionModel, unet: CollaborativeUNet) -> None:
+    """Put an image U-Net's weights in place of those that `extract_image_unet` found."""
+    unet.load_state_dict(image_unet.state_dict(), strict=False)
+
+
+def load_part(run: Path, name: str) -> Any:
+    """One of the networks (or the tokenizer) of a run, frozen.
+
+    Raises:
+        TrainingError: the stage that makes it has not been trained.
+    """
+    classes: dict[str, type[Any]] = {
+        "vae": AutoencoderKL,
+        "tokenizer": CLIPTokenizer,
+        "text_encoder": CLIPTextModel,
+        "image_unet": UNet2DConditionModel,
+        "unet": CollaborativeUNet,
+        "camera_encoder": CameraPoseEncoder,
+    }
+    folder = run / name
+    if not any((folder / file).exists() for file in ("config.json", "tokenizer_config.json")):
+        raise TrainingError(
+            f"{folder} is not there yet.", f"Train stage {MADE_BY[name]} of {run} first, or start from a --model."
+        )
+    part = classes[name].from_pretrained(folder)
+    return part if name == "tokenizer" else part.eval().requires_grad_(False)
+
+
+def start_model(run: Path, sizes: Sizes) -> CollaborativeVideoPipeline:
+    """What the motion stage begins with: a run's image model with new video modules and a new camera encoder."""
+    parts = {name: load_part(run, name) for name in ("vae", "tokenizer", "text_encoder")}
+    unet = build_collaborative_unet(load_part(run, "image_unet"), sizes.frames)
+    return _pipeline(parts | {"unet": unet, "camera_encoder": build_camera_encoder(sizes)}, STARTER_INFO)
+
+
+def load_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
+    """A run's model as its last stage left it.
+
+    Raises:
+        TrainingError: a stage has not been trained.
+    """
+    info = find_info(run) if (run / "model.json").exists() else STARTER_INFO
+    names = ("vae", "tokenizer", "text_encoder", "unet", "camera_encoder")
+    return _pipeline({name: load_part(run, name) for name in names}, info, dtype)
+
+
+def _pipeline(parts: dict[str, Any], info: ModelInfo, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
+    return CollaborativeVideoPipeline(**parts, scheduler=official_scheduler(), model_info=info, dtype=dtype)
+
+
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
     """Write the tokenizer with the ``vocab.json`` and ``merges.txt`` that every version of transformers reads."""
     tokenizer.save_pretrained(folder)
     tokenizer.backend_tokenizer.model.save(str(folder))
 
 
+def save_model(model: CollaborativeVideoPipeline, folder: Path) -> None:
+    """Write a model as one folder for ``CollaborativeVideoPipeline.from_pretrained``."""
+    model.save_pretrained(folder)
+    save_tokenizer(model.tokenizer, folder / "tokenizer")
+
+
 def ship(run: Path, destination: Path) -> None:
-    """Write the finished networks of a run as one float16 folder for ``CollaborativeVideoPipeline.from_pretrained``."""
-    tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
-    CollaborativeVideoPipeline(
-        unet=CollaborativeUNet.from_pretrained(run / "unet"),
-        camera_encoder=CameraPoseEncoder.from_pretrained(run / "camera_encoder"),
-        vae=AutoencoderKL.from_pretrained(run / "vae"),
-        text_encoder=CLIPTextModel.from_pretrained(run / "text_encoder"),
-        tokenizer=tokenizer,
-        scheduler=official_scheduler(),
-        model_info=STARTER_INFO,
-        dtype=torch.float16,
-    ).save_pretrained(destination)
-    save_tokenizer(tokenizer, destination / "tokenizer")
+    """Write the finished model of a run as one float16 folder.
+
+    Raises:
+        TrainingError: a stage has not been trained.
+    """
+    save_model(load_model(run, torch.float16), destination)

@@ -1,40 +1,40 @@
-"""Training in several processes at once (`torchrun`): each takes its own steps, now and then they meet at their mean.
+"""Training in several processes at once.
 
-Local SGD (Stich, 2019) asks far less of the processes than averaging every gradient does: on busy processors none of
-them waits for the others at every step.
+On GPUs the processes average every gradient, as `DistributedDataParallel` does. On CPUs each takes its own steps and
+now and then they meet at the mean of their parameters: local SGD (Stich, 2019) asks far less of processes that are
+kept waiting by other work. accelerate's `LocalSGD` is the same thing for a whole model, one tensor at a time; for the
+starter model's 812 tensors a meeting then takes a second, against 0.03 to 0.15 s for the trained ones in one piece.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Collection
 
 import torch
-import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from torch import nn
 
 MEETING_STEPS = 8
+"""Steps between two meetings; time limits, logs, pictures and checkpoints are looked at then."""
 
 
-def start() -> None:
-    """Join the other processes, if ``torchrun`` started any."""
-    if dist.is_torchelastic_launched() and not dist.is_initialized():
-        dist.init_process_group("gloo")
-
-
-def rank() -> int:
-    """This process's number; process 0 writes logs, pictures and checkpoints."""
-    return dist.get_rank() if dist.is_initialized() else 0
+def steps_apart(accelerator: Accelerator) -> bool:
+    """Whether the processes step on their own between meetings."""
+    return accelerator.distributed_type == DistributedType.MULTI_CPU
 
 
 @torch.no_grad()
-def meet(parameters: Iterable[nn.Parameter], elapsed: float) -> float:
-    """Average the parameters over all processes; returns the longest time any of them has trained."""
-    if not dist.is_initialized():
-        return elapsed
-    longest = torch.tensor(elapsed, dtype=torch.float64)
-    dist.all_reduce(longest, dist.ReduceOp.MAX)
-    together = list(parameters)
-    flat = torch.cat([parameter.flatten() for parameter in together])
-    dist.all_reduce(flat)
-    pieces = flat.div_(dist.get_world_size()).split([parameter.numel() for parameter in together])
-    for parameter, piece in zip(together, pieces, strict=True):
+def meet(accelerator: Accelerator, parameters: Collection[nn.Parameter]) -> None:
+    """Average the parameters over all processes, where they step on their own."""
+    if not steps_apart(accelerator):
+        return
+    flat = accelerator.reduce(torch.cat([parameter.flatten() for parameter in parameters]), reduction="mean")
+    pieces = flat.split([parameter.numel() for parameter in parameters])
+    for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.copy_(piece.view_as(parameter))
-    return longest.item()
+
+
+def longest(accelerator: Accelerator, elapsed: float) -> float:
+    """The longest time that any of the processes has trained, the same in all of them."""
+    return accelerator.gather(torch.tensor([elapsed], device=accelerator.device)).max().item()

@@ -1,34 +1,56 @@
 """Two processes that train on their own and meet at their mean."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.multiprocessing as mp
+from accelerate import Accelerator
+from training.tiny import tiny_model, trainer
 
 from cvd.training import parallel
+from cvd.training.autoencoder import DecoderStage
+from cvd.training.loop import Settings
 
 
-def _member(rank: int, folder: str) -> None:
-    store = dist.FileStore(f"{folder}/store", 2)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=2)
+def _member(rank: int, folder: str, port: int) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
+    accelerator = Accelerator(cpu=True)
     parameter = torch.nn.Parameter(torch.full((3,), float(rank)))
-    longest = parallel.meet([parameter], elapsed=10.0 + rank)
-    torch.save({"parameter": parameter.detach(), "longest": longest}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    parallel.meet(accelerator, [parameter])
+    longest = parallel.longest(accelerator, 10.0 + rank)
+    stage = DecoderStage(tiny_model().vae, Path(folder))
+    stage.validation_size = 1
+    training = trainer(stage, Path(folder), Settings(steps=3, batch_size=1))
+    first = next(training._batches())
+    training.fit()
+    weights = {name: value.detach() for name, value in stage.trained.items()}
+    torch.save(
+        {"parameter": parameter.detach(), "longest": longest, "weights": weights, "frames": first.frames},
+        f"{folder}/{rank}.pt",
+    )
 
 
-def test_processes_meet_at_the_mean_and_agree_on_the_time(tmp_path: Path):
-    mp.spawn(_member, args=(str(tmp_path),), nprocs=2)
-    for rank in range(2):
-        result = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+def test_processes_see_other_data_and_meet_at_the_mean(tmp_path: Path, free_port: int):
+    mp.spawn(_member, args=(str(tmp_path), free_port), nprocs=2)
+
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    for result in (first, second):
         torch.testing.assert_close(result["parameter"], torch.full((3,), 0.5))
         assert result["longest"] == pytest.approx(11.0)
+    assert not torch.equal(first["frames"], second["frames"])
+    for name, value in first["weights"].items():
+        assert torch.equal(second["weights"][name], value), name
+    assert len(list((tmp_path / "milestones").iterdir())) == 1
 
 
 def test_a_process_alone_stays_as_it_is():
+    accelerator = Accelerator(cpu=True)
     parameter = torch.nn.Parameter(torch.ones(3))
-    assert parallel.meet([parameter], elapsed=5.0) == 5.0
+    parallel.meet(accelerator, [parameter])
+    assert parallel.longest(accelerator, 5.0) == 5.0
     torch.testing.assert_close(parameter.detach(), torch.ones(3))
-    assert parallel.rank() == 0

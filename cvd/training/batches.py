@@ -1,0 +1,119 @@
+"""Batches from a mixture of data sets, in an order that depends on nothing but their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from ..cameras import Cameras
+from .datasets import DataSet, Request, Sample
+from .errors import TrainingError
+
+CAPTION_DROPOUT = 0.1
+"""The share of captions that are replaced by the empty one, for classifier-free guidance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """N = scenes x views videos of one data set, a scene's views together.
+
+    Args:
+        captions: N of them, the same for a scene's views.
+        frames: (N, F, H, W, 3) uint8. latents: (N, F, C, h, w). At least one of the two is there.
+        cameras: N views. homographies: (scenes, F, 3, 3), from a scene's first video to its second. At most one.
+        seen: (N, F, H, W) bool; None: every pixel counts.
+        slope: of the pseudo-lines, a fraction of pi.
+        seed: of the noise, and of whatever else is drawn for this batch.
+    """
+
+    captions: list[str]
+    frames: torch.Tensor | None
+    latents: torch.Tensor | None
+    cameras: Cameras | None
+    homographies: np.ndarray | None
+    seen: torch.Tensor | None
+    slope: float
+    seed: int
+
+
+class Mixture:
+    """Data sets that are drawn from in turn: every batch comes from one of them, chosen by its weight.
+
+    Raises:
+        TrainingError: not one weight for each data set.
+    """
+
+    def __init__(self, datasets: Sequence[DataSet], weights: Sequence[float] | None = None) -> None:
+        weights = [1.0] * len(datasets) if weights is None else list(weights)
+        if len(weights) != len(datasets) or min(weights) <= 0:
+            raise TrainingError(
+                f"{len(weights)} weights for {len(datasets)} data sets.", "Give each --data one positive weight: --mix."
+            )
+        self.datasets, self.weights = list(datasets), np.array(weights) / sum(weights)
+
+    @property
+    def has_cameras(self) -> bool:
+        """Whether cameras are known for all of it."""
+        return all(dataset.has_cameras for dataset in self.datasets)
+
+    def batch(self, rng: np.random.Generator, size: int, request: Request, caption_dropout: float) -> Batch:
+        """`size` scenes of one data set."""
+        dataset = self.datasets[rng.choice(len(self.datasets), p=self.weights)]
+        samples = [dataset.sample(rng, request) for _ in range(size)]
+        captions = ["" if rng.random() < caption_dropout else sample.caption for sample in samples]
+        homographies = [sample.homographies for sample in samples if sample.homographies is not None]
+        return Batch(
+            captions=[caption for caption in captions for _ in range(request.views)],
+            frames=_joined([sample.frames for sample in samples]),
+            latents=_joined([sample.latents for sample in samples]),
+            cameras=_joined_cameras(samples),
+            homographies=np.stack(homographies) if homographies else None,
+            seen=_joined([sample.seen for sample in samples]),
+            slope=float(rng.random()),
+            seed=int(rng.integers(2**63)),
+        )
+
+
+class Batches(IterableDataset):
+    """The batches of one process, from number `first` on: batch n is a function of the process's rank and n.
+
+    Whatever the number of workers, a training that is interrupted therefore goes on with the batch it would have seen.
+    """
+
+    def __init__(self, mixture: Mixture, size: int, request: Request, rank: int, first: int) -> None:
+        self.mixture, self.size, self.request, self.rank, self.first = mixture, size, request, rank, first
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        number, workers = (self.first, 1) if worker is None else (self.first + worker.id, worker.num_workers)
+        while True:
+            yield self.mixture.batch(
+                np.random.default_rng((self.rank, number)), self.size, self.request, CAPTION_DROPOUT
+            )
+            number += workers
+
+    def load(self, workers: int) -> Iterator[Batch]:
+        """Iterate in `workers` other processes; 0: in this one."""
+        return iter(DataLoader(self, batch_size=None, num_workers=workers))
+
+
+def validation_batch(mixture: Mixture, size: int, request: Request) -> Batch:
+    """The batch that all validation pictures of a stage are made from."""
+    return mixture.batch(np.random.default_rng(0), size, request, caption_dropout=0.0)
+
+
+def _joined(arrays: Sequence[np.ndarray | None]) -> torch.Tensor | None:
+    present = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.concatenate(present)) if present else None
+
+
+def _joined_cameras(samples: Sequence[Sample]) -> Cameras | None:
+    cameras = [sample.cameras for sample in samples if sample.cameras is not None]
+    if not cameras:
+        return None
+    c2w, K = (np.concatenate([getattr(each, name) for each in cameras]) for name in ("c2w", "K"))
+    return Cameras(c2w, K, cameras[0].height, cameras[0].width)

@@ -1,0 +1,65 @@
+"""Pools of the starter model's world, rendered once: the procedural scenes for machines that render too slowly."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ...cameras import Cameras
+from ..errors import TrainingError
+from ..latents import open_latents
+from ..pool import Pool
+from .sample import Request, Sample, Split
+
+
+class PoolData:
+    """What `train render` wrote: a folder with the pools stills, stills_validation, clips and clips_validation.
+
+    Args:
+        folder: holds the pools.
+        encoder: `cvd.training.latents.encoder_fingerprint` of the autoencoder in use; the pools' latents must be its.
+            None: latents are not wanted.
+        split: the pools to draw from.
+    """
+
+    has_cameras = True
+
+    def __init__(self, folder: Path, encoder: str | None, split: Split) -> None:
+        self.folder, self.encoder = folder, encoder
+        self.suffix = "" if split == "train" else "_validation"
+
+    @cached_property
+    def stills(self) -> tuple[Pool, np.ndarray | None]:
+        return self._open("stills")
+
+    @cached_property
+    def clips(self) -> tuple[Pool, np.ndarray | None]:
+        return self._open("clips")
+
+    def _open(self, name: str) -> tuple[Pool, np.ndarray | None]:
+        folder = self.folder / f"{name}{self.suffix}"
+        pool = Pool.open(folder)
+        return pool, None if self.encoder is None else open_latents(folder, self.encoder)
+
+    def sample(self, rng: np.random.Generator, request: Request) -> Sample:
+        if request.frames == 1:
+            pool, latents = self.stills
+            index: tuple = (int(rng.integers(len(pool))), None, None)
+        else:
+            pool, latents = self.clips
+            if pool.c2w.shape[2] != request.frames:
+                raise TrainingError(
+                    f"The clips of {self.folder} have {pool.c2w.shape[2]} frames, the model makes {request.frames}.",
+                    "Train on --data procedural, or render a pool for this model.",
+                )
+            side = int(rng.integers(2))
+            views = slice(None) if request.views == 2 else slice(side, side + 1)
+            index = (int(rng.integers(len(pool))), views)
+        return Sample(
+            pool.captions[index[0]],
+            frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,
+            latents=None if latents is None else np.array(latents[index]),
+            cameras=Cameras(pool.c2w[index], pool.K[index], *pool.frames.shape[-3:-1]),
+        )

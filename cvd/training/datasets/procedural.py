@@ -1,0 +1,27 @@
+"""The starter model's world, rendered while training: scenes without end, and none is seen twice."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...cameras import Cameras
+from ...starter.procedural import draw, render_draws
+from .sample import Request, Sample
+
+
+class Procedural:
+    """What a pool holds, without the pool.
+
+    Args:
+        height, width: of the frames.
+    """
+
+    has_cameras = True
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+
+    def sample(self, rng: np.random.Generator, request: Request) -> Sample:
+        (clips,) = render_draws([draw(rng, request.views, request.frames)], self.width, self.height)
+        cameras = Cameras(clips.c2w, clips.K, self.height, self.width)
+        return Sample(clips.caption, frames=clips.frames, cameras=cameras)

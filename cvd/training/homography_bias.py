@@ -1,0 +1,41 @@
+"""The attention bias between a clip and its warped copy: pseudo-lines through the pixel that a homography maps to."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..epipolar import Slope, bias_from_lines, pixel_grid, pseudo_lines
+
+TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+"""From `pixel_grid`'s coordinates, whose first pixel lies at 0, to those with the origin at the image's corner."""
+
+
+class HomographyBias:
+    """What `cvd.epipolar.EpipolarBias` is for cameras, for pairs of videos related by homographies (CVD, section 4.3).
+
+    Args:
+        homographies: (scenes, F, 3, 3) from the pixels of view 2 i to those of view 2 i + 1, corner origin.
+        height, width: of the images.
+    """
+
+    def __init__(self, homographies: np.ndarray, height: int, width: int, device: torch.device | str) -> None:
+        self.height, self.width, self.device = height, width, device
+        forward = np.linalg.inv(TO_CORNER) @ homographies @ TO_CORNER
+        self._homographies = np.stack([forward, np.linalg.inv(forward)], 1).reshape(-1, *forward.shape[1:])
+        self._kept: dict[tuple[int, int, int, Slope], torch.Tensor] = {}
+
+    def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
+        """Bias (F, L, L) between the pixels of view `query` and those of its partner on a map of rows x columns."""
+        if key != query ^ 1:
+            raise ValueError(f"View {query} has no homography to view {key}.")
+        name = (query, rows, columns, slope)
+        if name not in self._kept:
+            pixels = pixel_grid(self.height, self.width, rows, columns)
+            lines = pseudo_lines(pixels, self._homographies[query], slope, self.height, self.width)
+            self._kept[name] = bias_from_lines(
+                torch.as_tensor(lines, dtype=torch.float32, device=self.device),
+                torch.as_tensor(pixels, dtype=torch.float32, device=self.device),
+                self.height,
+            )
+        return self._kept[name]

@@ -1,0 +1,75 @@
+"""What every stage is: networks of which it trains a part, a loss on a batch, a validation picture, a result."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from .batches import Batch, Mixture, validation_batch
+from .datasets import Request
+from .errors import TrainingError
+
+
+class Stage(nn.Module, ABC):
+    """One stage of training; its networks are its submodules, all frozen but for `trained`.
+
+    Args:
+        output: folder in which the stage's result is written.
+    """
+
+    name: ClassVar[str]
+    learning_rate: ClassVar[float] = 1e-3
+    """From scratch, at the starter model's size."""
+    batch_size: ClassVar[int] = 4
+    validation_size: ClassVar[int] = 4
+    """Scenes in the validation picture."""
+    needs_cameras: ClassVar[bool] = False
+    output: Path
+    trained: dict[str, nn.Parameter]
+    """The parameters that this stage trains, by name."""
+    validation: Batch
+
+    def watch(self, held_out: Mixture) -> None:
+        """Draw the scenes of the validation pictures.
+
+        Raises:
+            TrainingError: the stage needs cameras, and the data has none.
+        """
+        if self.needs_cameras and not held_out.has_cameras:
+            raise TrainingError(
+                f"Stage {self.name} learns from cameras, which plain videos do not have.",
+                "Leave the videos out, or add them to the epipolar stage.",
+            )
+        self.validation = validation_batch(held_out, self.validation_size, self.request)
+
+    def _train_only(self, trained: dict[str, nn.Parameter]) -> None:
+        self.requires_grad_(False)
+        self.trained = trained
+        for parameter in trained.values():
+            parameter.requires_grad_(True)
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.trained.values())).device
+
+    @property
+    @abstractmethod
+    def request(self) -> Request:
+        """What the stage asks of its data."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The loss, a scalar; a function of the batch (with its seed) and the weights alone."""
+
+    @abstractmethod
+    def validate(self) -> tuple[dict[str, float], np.ndarray]:
+        """Figures by name, and the rows of a contact sheet (R, C, H, W, 3) in [0, 1]."""
+
+    @abstractmethod
+    def save(self) -> None:
+        """Write the stage's result, with the current (averaged) weights."""

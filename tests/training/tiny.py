@@ -1,0 +1,56 @@
+"""The starter model from scratch at the smallest size, and a trainer for it."""
+
+from pathlib import Path
+
+import torch
+
+from cvd.pipeline import CollaborativeVideoPipeline
+from cvd.sampling import official_scheduler
+from cvd.starter.captions import VOCABULARY
+from cvd.training.autoencoder import build_autoencoder
+from cvd.training.batches import Mixture
+from cvd.training.datasets import DataSet, Procedural
+from cvd.training.loop import Settings, Trainer, start_accelerator
+from cvd.training.model import (
+    STARTER_INFO,
+    Sizes,
+    build_camera_encoder,
+    build_collaborative_unet,
+    build_image_unet,
+)
+from cvd.training.stage import Stage
+from cvd.training.text import build_text_encoder, build_tokenizer
+
+SIZES = Sizes(autoencoder=(8, 8, 8, 8), unet=(32, 32), cross_attention_levels=1, text=16, frames=4)
+SIDE = 16
+"""Width and height of the frames: what the networks are built for does not bind them."""
+
+
+def tiny_model() -> CollaborativeVideoPipeline:
+    """With modules that matter, as the earlier stages leave them: no gradient is blocked by zeros."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(VOCABULARY)
+    unet = build_collaborative_unet(build_image_unet(SIZES), SIZES.frames)
+    for _, module in unet.collaborative_modules():
+        motion = module.motion
+        for layer in (motion.proj_out, motion.transformer_blocks[0].qkv_merge, module.epipolar_module.proj_out):
+            torch.nn.init.normal_(layer.weight, std=0.1)
+    return CollaborativeVideoPipeline(
+        unet=unet,
+        camera_encoder=build_camera_encoder(SIZES),
+        vae=build_autoencoder(SIZES.autoencoder),
+        text_encoder=build_text_encoder(tokenizer, SIZES.text),
+        tokenizer=tokenizer,
+        scheduler=official_scheduler(),
+        model_info=STARTER_INFO,
+    )
+
+
+def trainer(
+    stage: Stage, folder: Path, settings: Settings, *data: DataSet, mixed_precision: str | None = None, log=print
+) -> Trainer:
+    """A trainer whose files go to `folder`, on procedural scenes unless data is given."""
+    mixture = Mixture(data or [Procedural(SIDE, SIDE)])
+    stage.watch(mixture)
+    accelerator = start_accelerator(folder, mixed_precision, settings.accumulation)
+    return Trainer(stage, mixture, folder, settings, accelerator, log)
