@@ -127,7 +127,7 @@ def test_a_solid_shadows_another():
         [Scene(s, Ground("white"), sky) for s in ((lit,), (caster, lit))], np.stack([IDENTITY] * 2)
     )
     top = project((0.2, 0.25, 1.0))
-    assert image_at(alone, top)[0] > image_at(shadowed, top)[0] + 50
+    assert image_at(alone, top)[0] > image_at(shadowed, top)[0] + 30
 
 
 def test_the_sky_tints_and_an_overcast_one_throws_no_hard_shadow():
