@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def _add_render(stages: Any) -> None:
     )
     _add_folder(parser)
     parser.add_argument("--stills", type=int, default=40000, help="how many (default 40000)")
-    parser.add_argument("--clips", type=int, default=2500, help="how many pairs (default 2500)")
+    parser.add_argument("--clips", type=int, default=3000, help="how many pairs (default 3000)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
     parser.set_defaults(func=_render)
 
 
@@ -150,8 +152,8 @@ def _render(arguments: argparse.Namespace) -> None:
     pools = (arguments.folder or STARTER_RUN) / "pool"
     render_stills(pools / "stills_validation", 128, seed=3)
     render_clips(pools / "clips_validation", 8, seed=4)
-    render_stills(pools / "stills", arguments.stills, seed=1)
-    render_clips(pools / "clips", arguments.clips, seed=2)
+    render_stills(pools / "stills", arguments.stills, seed=1, workers=arguments.workers)
+    render_clips(pools / "clips", arguments.clips, seed=2, workers=arguments.workers)
 
 
 def _encode(arguments: argparse.Namespace) -> None:
