@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import RequestError
+from .request import MAX_SEED
 
 LAYOUT = 'It is {"prompts": [...], "negative_prompts": [...], "seeds": [...]}; the last two are optional.'
-
-LARGEST_SEED = 2**63 - 1
-"""What the random generators and the file formats around them have in common."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def checked_seeds(seeds: list[object]) -> tuple[int, ...]:
     """The seeds. Raises RequestError for what is none, and for one that is given twice."""
     checked: list[int] = []
     for seed in seeds:
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
             raise RequestError(f"The seed {str(seed)[:40]} is not a whole number from 0 to 2^63 - 1.", "Use another.")
         if seed in checked:
             raise RequestError(f"The seed {seed} is given twice.", "The same seed gives the same video: leave one out.")

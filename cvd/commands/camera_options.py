@@ -11,7 +11,7 @@ from ..camera_files import cameras_from_realestate, read_colmap, read_transforms
 from ..camera_files.realestate import SOURCE_ASPECT
 from ..cameras import Cameras
 from ..errors import RequestError
-from ..pipeline import ModelInfo
+from ..model_info import ModelInfo
 from ..takes import FinishedTake
 from ..trajectories import PATTERNS, pattern_cameras
 

@@ -10,11 +10,10 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from ..errors import RequestError
+from ..model_info import INFO_FILE, STARTER_NAME
 from ..takes import check_writable, writing
 from .camera_options import output_option
 from .model_options import add_model_options, find_model, load_model
-
-MODEL_FILE = "model.json"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         library.disable_progress_bar()  # they show one for each part, of a file or two
     model = load_model(arguments)
     with writing(out):
-        (out / MODEL_FILE).unlink(missing_ok=True)  # written last: a folder that has it is whole
+        (out / INFO_FILE).unlink(missing_ok=True)  # written last: a folder that has it is whole
         model.save_pretrained(out)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{size / 1e9:.2f} GB: {out}")
@@ -47,9 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check_output(out: Path, model: str) -> None:
     check_writable(out)
-    if model != "starter" and out.resolve() == Path(model).resolve():
+    if model != STARTER_NAME and out.resolve() == Path(model).resolve():
         raise RequestError("A model cannot be written over itself.", "Choose another --out.")
-    if out.is_dir() and any(out.iterdir()) and not (out / MODEL_FILE).is_file():
+    if out.is_dir() and any(out.iterdir()) and not (out / INFO_FILE).is_file():
         raise RequestError(
-            f"{out} holds other files, and no {MODEL_FILE}.", "Choose a new folder for the model, or empty this one."
+            f"{out} holds other files, and no {INFO_FILE}.", "Choose a new folder for the model, or empty this one."
         )

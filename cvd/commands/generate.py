@@ -15,10 +15,12 @@ from rich.progress import Progress as ProgressBar
 
 from ..cameras import Cameras
 from ..errors import RequestError
+from ..model_info import ModelInfo
 from ..pairing import default_schedule
-from ..pipeline import CollaborativeVideoPipeline, ModelInfo, Output, Progress, check_request
+from ..pipeline import CollaborativeVideoPipeline, Output, Progress
 from ..presets import draft_settings
 from ..prompts import Prompt, checked_seeds, read_prompts
+from ..request import check_request
 from ..sampling import SOLVERS
 from ..takes import check_take_folder, read_take, write_take
 from .camera_options import add_camera_options, camera_arguments, load_cameras, output_option
@@ -80,9 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         cameras = _joined(anchor.cameras, cameras)
     settings = _settings(arguments, info, cameras.views)
     finished = None if anchor is None else anchor.output
-    check_request(
-        cameras, settings["num_inference_steps"], settings["multistep"], settings["accumulate_step"], finished
-    )
+    check_request(cameras, anchors=finished, **settings)
     for each in runs:
         check_take_folder(each.folder)
     pipe = load_model(arguments)
