@@ -76,23 +76,23 @@ def render(
 
 @dataclass(frozen=True, eq=False)
 class _Instance:
-    """A solid in one frame: its axes, its middle, and the part of the image it covers (None: it is out of sight)."""
+    """A solid in one frame.
+
+    rotation: (3, 3) from its own axes to the ground's. centre: (3,). corners: (8, 3) of the box around it. box: the
+    part of the image that it may cover; None: it is out of sight.
+    """
 
     row: int
     solid: Solid
     rotation: np.ndarray
     centre: np.ndarray
+    corners: np.ndarray
     box: Box | None
 
     @property
     def to_unit(self) -> np.ndarray:
         """(3, 3) ground directions to the solid's unit coordinates."""
         return self.rotation.T / self.solid.size
-
-    @property
-    def corners(self) -> np.ndarray:
-        """(8, 3) of the box around the solid, in ground coordinates."""
-        return self.centre + self.solid.size * UNIT_BOX @ self.rotation.T
 
 
 class _Chunk:
@@ -129,8 +129,9 @@ class _Chunk:
         return self._shade()
 
     def _instance(self, row: int, solid: Solid, time: float) -> _Instance:
-        instance = _Instance(row, solid, solid.rotation(time), solid.centre(time), None)
-        return _Instance(row, solid, instance.rotation, instance.centre, self._box(row, instance.corners))
+        rotation, centre = solid.rotation(time), solid.centre(time)
+        corners = centre + solid.size * UNIT_BOX @ rotation.T
+        return _Instance(row, solid, rotation, centre, corners, self._box(row, corners))
 
     def _box(self, row: int, points: np.ndarray) -> Box | None:
         """The part of a frame that holds the convex hull of ``points`` (N, 3)."""
@@ -171,13 +172,13 @@ class _Chunk:
                 to_unit = _float(instance.to_unit)
                 origin = to_unit @ (self._origins[:, instance.row, :, 0] - _float(instance.centre)[:, None])
                 directions = to_unit @ self._directions[(slice(None), instance.row, *instance.box)].flatten(1)
-                rays[instance.solid.shape].append((instance, origin.expand_as(directions), directions))
-        for instance, (origins, directions), (depth, normal) in _intersections(rays):
-            self._keep_nearest(instance, origins + depth * directions, depth, normal)
+                rays[instance.solid.shape].append(((instance, instance.box), origin.expand_as(directions), directions))
+        for (instance, box), (origins, directions), (depth, normal) in _intersections(rays):
+            self._keep_nearest(instance, box, origins + depth * directions, depth, normal)
 
-    def _keep_nearest(self, instance: _Instance, points: Tensor, depth: Tensor, normal: Tensor) -> None:
+    def _keep_nearest(self, instance: _Instance, box: Box, points: Tensor, depth: Tensor, normal: Tensor) -> None:
         """Put a solid's hits, in its unit coordinates and flat, where nothing nearer has been hit."""
-        solid, place = instance.solid, (instance.row, *instance.box)
+        solid, place = instance.solid, (instance.row, *box)
         nearest = self._depth[place]
         depth = depth.view_as(nearest)
         nearer = depth < nearest
@@ -189,8 +190,8 @@ class _Chunk:
         sunward, skyward = (axes @ normal).view(2, *nearest.shape)
         for buffer, value in ((self._depth, depth), (self._sunward, sunward), (self._skyward, skyward)):
             buffer[place] = torch.where(nearer, value, buffer[place])
-        place = (slice(None), *place)
-        self._albedo[place] = torch.where(nearer, albedo, self._albedo[place])
+        shown = self._albedo[(slice(None), *place)]
+        shown.copy_(torch.where(nearer, albedo, shown))
 
     def _cast_shadows(self) -> None:
         """Take the sun from what is behind a solid, as seen from the sun."""
@@ -210,8 +211,7 @@ class _Chunk:
 
     def _shadow_boxes(self, caster: _Instance, sun: np.ndarray) -> Iterator[Box]:
         """The parts of the image where a solid's shadow may lie: on the ground, on other solids, on itself."""
-        corners = caster.corners
-        on_ground = self._box(caster.row, corners - corners[:, 1:2] / sun[1] * sun)
+        on_ground = self._box(caster.row, caster.corners - caster.corners[:, 1:2] / sun[1] * sun)
         if on_ground is not None:
             yield on_ground
         for other in self._instances:

@@ -39,12 +39,12 @@ class Pool:
         """Open a finished pool; raises TrainingError where there is none."""
         try:
             captions = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
-            arrays = [np.load(folder / f"{name}.npy", "r") for name in ("frames", "c2w", "K")]
+            frames, c2w, K = (np.load(folder / f"{name}.npy", "r") for name in ("frames", "c2w", "K"))
         except FileNotFoundError as error:
             raise TrainingError(
                 f"{folder} holds no finished pool.", "Run `python -m cvd train render` first."
             ) from error
-        return cls(*arrays, captions)
+        return cls(frames, c2w, K, captions)
 
     def __len__(self) -> int:
         return len(self.captions)
