@@ -7,7 +7,8 @@ from itertools import pairwise
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-# Captions have at most 13 tokens. Cross-attention keys are most of a small U-Net's work, so the padding is kept short.
+# Captions have at most 30 words, besides start and end. Cross-attention keys are most of a small U-Net's work, so the
+# padding is kept short.
 MAX_TOKENS = 32
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
