@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -110,6 +110,15 @@ def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> t
     return bias.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
 
+class PairBias(Protocol):
+    """What gives the attention bias between two views: their cameras (`EpipolarBias`) or, in training, homographies."""
+
+    in_use: frozenset[tuple[int, int]]
+
+    def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
+        """Bias (F, L, L) between the pixels of two views on a feature map of rows x columns."""
+
+
 class EpipolarBias:
     """Attention biases between the views of one set of cameras, computed when first asked for and kept.
 
@@ -197,7 +206,7 @@ class EpipolarContext:
         slope: of the pseudo-lines in this call.
     """
 
-    def __init__(self, bias: EpipolarBias, partners: Sequence[int], slope: Slope) -> None:
+    def __init__(self, bias: PairBias, partners: Sequence[int], slope: Slope) -> None:
         self.partners = tuple(partners)
         self._bias, self._slope = bias, slope
         bias.in_use = frozenset(enumerate(self.partners))
