@@ -13,7 +13,7 @@ from torch import nn
 
 from .batches import Batch
 from .datasets import Request
-from .latents import encode, to_images, to_pixels
+from .latents import to_images, to_pixels
 from .stage import Stage
 
 LATENT_CHANNELS = 8  # at 64 x 64 four channels lose the objects' colours or their edges
@@ -106,12 +106,8 @@ class DecoderStage(AutoencoderStage):
         }
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        pixels = self._pixels(batch)
-        if batch.latents is None:
-            latents = encode(self.vae, batch.frames[:, 0])
-        else:
-            latents = batch.latents[:, 0].to(self.device).float()
-        return reconstruction_loss(self.vae.decode(latents / self.vae.config.scaling_factor).sample, pixels)
+        latents = self._latents(batch)[:, :, 0] / self.vae.config.scaling_factor
+        return reconstruction_loss(self.vae.decode(latents).sample, self._pixels(batch))
 
     def save(self) -> None:
         """Write the autoencoder; its scaling factor stays."""

@@ -175,15 +175,13 @@ def _train(arguments: argparse.Namespace) -> None:
     torch.manual_seed(0)  # new networks start the same in every process
     run = arguments.folder or _default_run(arguments)
     settings = _settings(arguments)
-    data = [run / "pool"] if arguments.data is None and arguments.model is None else arguments.data
-    if data is None:
-        raise TrainingError("A model is trained on data of yours.", 'Give --data with a folder or "procedural".')
     accelerator = start_accelerator(run / arguments.stage, arguments.mixed_precision, settings.accumulation)
     model = None if arguments.model is None else CollaborativeVideoPipeline.from_pretrained(arguments.model)
     stage = _make_stage(arguments.stage, run, model)
     size = (STARTER_INFO if model is None else model.model_info).native_size
     # The autoencoder's own stage changes what latents are.
     encoder = None if arguments.stage == "autoencoder" else encoder_fingerprint(stage.vae)
+    data = arguments.data or [_pool(run)]
     mixtures = [
         Mixture([open_dataset(where, size, encoder, split) for where in data], arguments.mix)
         for split in ("train", "validation")
@@ -191,6 +189,14 @@ def _train(arguments: argparse.Namespace) -> None:
     stage.watch(mixtures[1])
     trainer = Trainer(stage, mixtures[0], run / arguments.stage, settings, accelerator, log=_log)
     trainer.fit(arguments.resume)
+
+
+def _pool(run: Path) -> Path:
+    if not (run / "pool").is_dir():
+        raise TrainingError(
+            f"{run} has no pool to train on.", 'Give --data, "procedural" for instance, or run `cvd train render`.'
+        )
+    return run / "pool"
 
 
 def _log(line: str) -> None:

@@ -23,6 +23,7 @@ class HomographyBias:
         self.height, self.width, self.device = height, width, device
         forward = np.linalg.inv(TO_CORNER) @ homographies @ TO_CORNER
         self._homographies = np.stack([forward, np.linalg.inv(forward)], 1).reshape(-1, *forward.shape[1:])
+        self.in_use: frozenset[tuple[int, int]] = frozenset()
         self._kept: dict[tuple[int, int, int, Slope], torch.Tensor] = {}
 
     def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:

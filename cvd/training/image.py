@@ -14,7 +14,7 @@ from ..pipeline import CollaborativeVideoPipeline
 from .batches import Batch
 from .datasets import Request
 from .diffusion import diffusion_loss, embed, sample
-from .latents import decode, encode, to_images
+from .latents import decode, to_images
 from .model import STARTER_INFO, extract_image_unet, merge_image_unet, save_model, save_tokenizer
 from .stage import Stage
 
@@ -65,13 +65,13 @@ class ImageStage(Stage):
     def forward(self, batch: Batch) -> torch.Tensor:
         text = embed(self.tokenizer, self.text_encoder, batch.captions)
         return diffusion_loss(
-            self._latents(batch), lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample, batch.seed
+            self._latents(batch)[:, :, 0], lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample, batch.seed
         )
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], np.ndarray]:
         """A row for every held-out caption: its true frame, then generated ones."""
-        true = self._latents(self.validation)
+        true = self._latents(self.validation)[:, :, 0]
         text = embed(self.tokenizer, self.text_encoder, self.validation.captions)
         text = text.repeat_interleave(SAMPLES_PER_CAPTION, 0)
         empty = embed(self.tokenizer, self.text_encoder, [""])
@@ -90,8 +90,3 @@ class ImageStage(Stage):
         if self.model is not None:
             merge_image_unet(self.unet, self.model.unet)
             save_model(self.model, self.output)
-
-    def _latents(self, batch: Batch) -> torch.Tensor:
-        if batch.latents is None:
-            return encode(self.vae, batch.frames[:, 0])
-        return batch.latents[:, 0].to(self.device).float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_tensorboard_available
 
 from . import parallel
 from .batches import Batch, Batches, Mixture
@@ -68,7 +70,12 @@ def start_accelerator(folder: Path, mixed_precision: str | None = None, accumula
     Args:
         folder: the stage's; TensorBoard logs go to its ``logs``.
         mixed_precision: no, fp16 or bf16; None: as accelerate is configured, and otherwise no.
+
+    Raises:
+        TrainingError: TensorBoard is not installed.
     """
+    if not is_tensorboard_available():
+        raise TrainingError("TensorBoard is not installed.", f"Run: {sys.executable} -m pip install tensorboard")
     return Accelerator(
         mixed_precision=mixed_precision,
         gradient_accumulation_steps=accumulation,

@@ -8,11 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 
 from .batches import Batch, Mixture, validation_batch
 from .datasets import Request
 from .errors import TrainingError
+from .latents import encode
 
 
 class Stage(nn.Module, ABC):
@@ -30,6 +32,7 @@ class Stage(nn.Module, ABC):
     """Scenes in the validation picture."""
     needs_cameras: ClassVar[bool] = False
     output: Path
+    vae: AutoencoderKL
     trained: dict[str, nn.Parameter]
     """The parameters that this stage trains, by name."""
     validation: Batch
@@ -52,6 +55,14 @@ class Stage(nn.Module, ABC):
         self.trained = trained
         for parameter in trained.values():
             parameter.requires_grad_(True)
+
+    def _latents(self, batch: Batch) -> torch.Tensor:
+        """(N, C, F, h, w): those that came with the batch, or its frames encoded."""
+        if batch.latents is not None:
+            return batch.latents.to(self.device).float().transpose(1, 2)
+        assert batch.frames is not None  # a batch has one or the other
+        latents = encode(self.vae, batch.frames.flatten(0, 1))
+        return latents.unflatten(0, batch.frames.shape[:2]).transpose(1, 2)
 
     @property
     def device(self) -> torch.device:

@@ -14,14 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..epipolar import EpipolarBias, EpipolarContext
+from ..epipolar import EpipolarBias, EpipolarContext, PairBias
 from ..pipeline import CollaborativeVideoPipeline
 from ..plucker import plucker_maps
 from .batches import Batch
 from .datasets import Request
 from .diffusion import diffusion_loss, embed, sample
 from .homography_bias import HomographyBias
-from .latents import decode, encode, to_images
+from .latents import decode, to_images
 from .model import save_model
 from .stage import Stage
 
@@ -93,13 +93,6 @@ class VideoStage(Stage):
     def save(self) -> None:
         save_model(self.model, self.output)
 
-    def _latents(self, batch: Batch) -> torch.Tensor:
-        """(N, C, F, h, w)"""
-        if batch.latents is not None:
-            return batch.latents.to(self.device).float().transpose(1, 2)
-        scenes, frames = batch.frames.shape[:2]
-        return encode(self.vae, batch.frames.flatten(0, 1)).unflatten(0, (scenes, frames)).transpose(1, 2)
-
     def _pose_features(self, batch: Batch) -> Sequence[torch.Tensor] | None:
         if batch.cameras is None:
             return None
@@ -146,10 +139,13 @@ class EpipolarStage(VideoStage):
 
     def _conditioning(self, batch: Batch) -> dict[str, object]:
         partners = [view ^ 1 for view in range(len(batch.captions))]
-        if batch.cameras is None:
-            bias = HomographyBias(batch.homographies, *batch.frames.shape[2:4], self.device)
+        if batch.cameras is not None:
+            bias: PairBias = EpipolarBias(batch.cameras, torch.float32, self.device)
         else:
-            bias = EpipolarBias(batch.cameras, torch.float32, self.device)
+            assert batch.homographies is not None  # a pair has one or the other
+            assert batch.frames is not None  # as homographies have no latents at hand
+            height, width = batch.frames.shape[2:4]
+            bias = HomographyBias(batch.homographies, height, width, self.device)
         context = EpipolarContext(bias, partners, batch.slope)
         return {"pose_features": self._pose_features(batch), "epipolar": context}
 

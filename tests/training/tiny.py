@@ -1,5 +1,6 @@
 """The starter model from scratch at the smallest size, and a trainer for it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,7 +43,7 @@ def tiny_model() -> CollaborativeVideoPipeline:
         text_encoder=build_text_encoder(tokenizer, SIZES.text),
         tokenizer=tokenizer,
         scheduler=official_scheduler(),
-        model_info=STARTER_INFO,
+        model_info=replace(STARTER_INFO, name="tiny", native_size=SIDE, size_multiple=8),
     )
 
 

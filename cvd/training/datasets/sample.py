@@ -89,7 +89,7 @@ def draw_clip(
 ) -> tuple[str, Drawn]:
     """A clip drawn from `names` with what `read` makes of it; where that is None, the clip is too short."""
     for _ in range(DRAWS):
-        name = names[rng.integers(len(names))]
+        name = names[int(rng.integers(len(names)))]
         clip = read(name)
         if clip is not None:
             return name, clip
