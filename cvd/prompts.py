@@ -61,7 +61,7 @@ def checked_seeds(seeds: list[object]) -> tuple[int, ...]:
     checked: list[int] = []
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
-            raise RequestError(f"The seed {str(seed)[:40]} is not a whole number from 0 to 2^63 - 1.", "Use another.")
+            raise RequestError(f"The seed {repr(seed)[:40]} is not a whole number from 0 to 2^63 - 1.", "Use another.")
         if seed in checked:
             raise RequestError(f"The seed {seed} is given twice.", "The same seed gives the same video: leave one out.")
         checked.append(seed)

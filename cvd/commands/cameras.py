@@ -16,7 +16,7 @@ from ..camera_files import write_colmap, write_realestate, write_transforms
 from ..cameras import Cameras
 from ..errors import RequestError
 from ..plots import plot_trajectories
-from ..takes import check_writable, writing
+from ..takes import TAKE_FILE, UNFINISHED_FILE, check_writable, writing
 from .camera_options import add_camera_options, load_cameras, output_option
 
 FORMATS = ("realestate", "transforms", "colmap")
@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     for folder in (out, None if arguments.plot is None else arguments.plot.parent):
         if folder is not None:
             check_writable(folder)
+    if out is not None and any((out / name).exists() for name in (TAKE_FILE, UNFINISHED_FILE)):
+        raise RequestError(f"{out} holds a take, whose cameras would be replaced.", "Choose another folder.")
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise RequestError(f"--plot {arguments.plot} is not the name of a PNG file.", "Use trajectories.png, for one.")
     cameras, _ = load_cameras(arguments)

@@ -157,6 +157,15 @@ def test_figures_and_a_picture_without_a_folder(
     assert not (tmp_path / "trajectories.png").exists()
 
 
+def test_a_takes_cameras_are_not_written_over(shot: tuple[Path, Cameras], capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = shot
+    (folder / "take.json").write_text("{}")
+    before = (folder / "transforms.json").read_bytes()
+    assert run("--transforms", folder / "transforms.json", "--frames", 2, "--to", "transforms", "--out", folder) == 1
+    assert "holds a take" in capsys.readouterr().err
+    assert (folder / "transforms.json").read_bytes() == before
+
+
 def test_scale_is_told_and_kept_for_more_views(shot: tuple[Path, Cameras]) -> None:
     path = shot[0] / "transforms.json"
     given = options("--transforms", path, "--scale", 2, "--frames", 5)

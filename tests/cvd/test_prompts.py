@@ -38,6 +38,7 @@ def test_negative_prompts_and_seeds_may_be_missing(tmp_path: Path) -> None:
         ({"prompts": ["a", "b"], "seeds": [1]}, "2 prompts, 2 negative prompts and 1 seeds"),
         ({"prompts": [3]}, "not a text"),
         ({"prompts": ["a", "b"], "seeds": [1, -1]}, "prompt 1: The seed -1 is not a whole number"),
+        ({"prompts": ["a"], "seeds": ["\n"]}, r"The seed '\\n' is not a whole number"),
         ({"prompts": ["a"], "seeds": [True]}, "not a whole number"),
         ({"prompts": ["a"], "seeds": [1.5]}, "not a whole number"),
         ({"prompts": ["a"], "seeds": [2**63]}, "not a whole number"),
