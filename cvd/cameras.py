@@ -176,8 +176,8 @@ def check_extrinsics(c2w: Array, where: Where = _of_view) -> None:
     if c2w.ndim != 4 or c2w.shape[2:] != (4, 4) or 0 in c2w.shape:
         raise CameraError(f"c2w has shape {c2w.shape}; it must be (V, F, 4, 4) with at least one view and one frame.")
 
-    def refuse(fault: NDArray[np.bool_], what: Callable[[int, int], str], hint: str = "") -> None:
-        if fault.any():
+    def refuse(fault: ArrayLike, what: Callable[[int, int], str], hint: str = "") -> None:
+        if np.any(fault):
             view, frame = map(int, np.argwhere(fault)[0])
             raise CameraError(f"The pose {where(view, frame)} {what(view, frame)}.", hint)
 
@@ -205,8 +205,8 @@ def check_extrinsics(c2w: Array, where: Where = _of_view) -> None:
 def check_intrinsics(K: Array, where: Where = _of_view) -> None:
     """Raises CameraError, which names the first camera at fault, unless K (V, F, 3, 3) are pinhole cameras."""
 
-    def refuse(fault: NDArray[np.bool_], what: str, hint: str = "") -> None:
-        if fault.any():
+    def refuse(fault: ArrayLike, what: str, hint: str = "") -> None:
+        if np.any(fault):
             view, frame = map(int, np.argwhere(fault)[0])
             raise CameraError(f"The K {where(view, frame)} {what}.", hint)
 

@@ -15,8 +15,10 @@ from .text import numbered_lines, parse_numbers, write_lines
 
 Array = NDArray[np.float64]
 
-SOURCE_ASPECT = 1280 / 720
-"""Width over height of RealEstate10K's videos, which its intrinsics are relative to."""
+SOURCE_SIZE = (720, 1280)
+"""(height, width) of RealEstate10K's videos, which its intrinsics are relative to."""
+
+SOURCE_ASPECT = SOURCE_SIZE[1] / SOURCE_SIZE[0]
 
 COLUMNS = 19
 

@@ -8,12 +8,14 @@ import re
 from pathlib import Path
 
 from ..camera_files import cameras_from_realestate, read_colmap, read_transforms
-from ..camera_files.realestate import SOURCE_ASPECT
+from ..camera_files.realestate import SOURCE_ASPECT, SOURCE_SIZE
 from ..cameras import Cameras
 from ..errors import RequestError
 from ..model_info import ModelInfo
 from ..takes import FinishedTake
 from ..trajectories import PATTERNS, pattern_cameras
+
+TEXT_FILES_ONLY = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
 
 FRAMES = 16
 PATTERN_SIZE = 256
@@ -96,17 +98,15 @@ def load_cameras(
 
 def camera_arguments(arguments: argparse.Namespace) -> dict[str, object]:
     """The options that make the cameras, as given, to make them again."""
-    names = ("cameras", "transforms", "colmap", "pattern", "views", "camera_dist", "frames", "size", "reverse")
-    names += ("source_aspect", "common_world", "legacy_intrinsics", "scale")
-    given = {name: getattr(arguments, name) for name in names}
-    return {name: value for name, value in given.items() if value not in (None, False, [])}
+    source = ("cameras", "transforms", "colmap", "pattern", "views", "camera_dist", "frames", "size", "scale")
+    given = {name: getattr(arguments, name) for name in (*source, *TEXT_FILES_ONLY)}
+    return {name: value for name, value in given.items() if value is not None and value is not False and value != []}
 
 
 def _check_combination(arguments: argparse.Namespace, anchor: FinishedTake | None) -> None:
     if arguments.pattern is None and not (arguments.views is None and arguments.camera_dist is None):
         raise RequestError("--views and --camera-dist go with --pattern: files have the views they have.")
-    text_only = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
-    for name in text_only:
+    for name in TEXT_FILES_ONLY:
         if arguments.cameras is None and getattr(arguments, name):
             raise RequestError(f"--{name.replace('_', '-')} goes with --cameras.", "Leave it out.")
     if arguments.cameras and not set(arguments.reverse) <= set(range(len(arguments.cameras))):
@@ -142,7 +142,7 @@ def _text_files(
     source = _parse_size(arguments.source_aspect, "--source-aspect")
     if size is None:
         # Videos are square, as the official ones; files that go to another format should lose nothing.
-        size = (source or (720, 1280)) if model is None else (model.native_size, model.native_size)
+        size = _source_size(source) if model is None else (model.native_size, model.native_size)
     return cameras_from_realestate(
         arguments.cameras,
         *size,
@@ -154,11 +154,18 @@ def _text_files(
     )
 
 
+def _source_size(source: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) that stands for text files' images: as it is given, or of RealEstate10K's area."""
+    if source is None or source[0] % 8 or source[1] % 8:
+        return size_of_area(*(source or SOURCE_SIZE), math.sqrt(math.prod(SOURCE_SIZE)), 8)
+    return source
+
+
 def _sized_files(arguments: argparse.Namespace, size: tuple[int, int] | None, model: ModelInfo | None) -> Cameras:
     """Cameras of a file that gives the images' size."""
 
     def choose_size(height: int, width: int) -> tuple[int, int]:
-        chosen = size or ((height, width) if model is None else size_for_model(height, width, model))
+        chosen = size or ((height, width) if model is None else _model_size(height, width, model))
         if size is None and model is None and (height % 8 or width % 8):
             nearest = "x".join(str(max(8, round(value / 8) * 8)) for value in (width, height))
             raise RequestError(
@@ -178,14 +185,18 @@ def _sized_files(arguments: argparse.Namespace, size: tuple[int, int] | None, mo
     return read_colmap(arguments.colmap, choose_size)
 
 
-def size_for_model(height: int, width: int, model: ModelInfo) -> tuple[int, int]:
-    """(height, width) of about an image's proportions and the area a model is at its best at, in its multiples."""
+def _model_size(height: int, width: int, model: ModelInfo) -> tuple[int, int]:
+    return size_of_area(height, width, model.native_size, model.size_multiple)
+
+
+def size_of_area(height: int, width: int, side: float, multiple: int) -> tuple[int, int]:
+    """(height, width) of about an image's proportions and the area of a square of `side`, both in multiples."""
     aspect = width / height
 
     def rounded(value: float) -> int:
-        return max(1, round(value / model.size_multiple)) * model.size_multiple
+        return max(1, round(value / multiple)) * multiple
 
-    return rounded(model.native_size / math.sqrt(aspect)), rounded(model.native_size * math.sqrt(aspect))
+    return rounded(side / math.sqrt(aspect)), rounded(side * math.sqrt(aspect))
 
 
 def _scale_factor(cameras: Cameras, largest: float | None) -> float:

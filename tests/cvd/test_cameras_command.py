@@ -13,7 +13,7 @@ import pytest
 from cvd import Cameras
 from cvd.camera_files import read_colmap, read_transforms, write_colmap, write_realestate, write_transforms
 from cvd.cli import main
-from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras, size_for_model
+from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras, size_of_area
 from cvd.errors import CVDError
 from cvd.model_info import ModelInfo
 from cvd.pipeline import Output
@@ -71,7 +71,7 @@ def assert_same(ours: Cameras, theirs: Cameras) -> None:
 def test_a_models_size_in_a_files_proportions(
     size: tuple[int, int], native: int, multiple: int, expected: tuple[int, int]
 ) -> None:
-    assert size_for_model(*size, model(native, multiple)) == expected
+    assert size_of_area(*size, native, multiple) == expected
 
 
 @pytest.mark.parametrize("source", ["--transforms", "--colmap"])
@@ -122,7 +122,9 @@ def test_text_files_in_one_world_and_of_a_given_source(tmp_path: Path, shot: tup
     assert_same(load("--cameras", *paths, "--common-world", "--source-aspect", "120x64"), cameras)
     apart = load("--cameras", *paths, "--source-aspect", "120x64")
     np.testing.assert_allclose(apart.c2w[:, 0], np.tile(np.eye(4), (3, 1, 1)), atol=1e-12)
-    assert load("--cameras", *paths).width == 1280
+    for proportions in ((), ("--source-aspect", "16x9")):
+        whole = load("--cameras", *paths, *proportions)
+        assert (whole.height, whole.width) == (720, 1280)
     assert load("--cameras", *paths, model=model()).width == 256
 
 
@@ -198,6 +200,7 @@ def test_arguments_are_recorded_as_given(shot: tuple[Path, Cameras]) -> None:
     given = options("--pattern", "circle", "--camera-dist", 0.25, "--views", 3)
     assert camera_arguments(given) == {"pattern": "circle", "camera_dist": 0.25, "views": 3}
     assert load_cameras(given)[0].largest_motion() == pytest.approx(0.25)
+    assert camera_arguments(options("--pattern", "circle", "--camera-dist", 0))["camera_dist"] == 0
 
 
 @pytest.mark.parametrize(
