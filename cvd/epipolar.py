@@ -23,7 +23,7 @@ Slope = float | Literal["horizontal"]
 DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
 
-SMALLEST_BASELINE = 1e-3
+SMALLEST_BASELINE = 1e-2
 """Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline.
 Shorter baselines are taken for this one, so that cameras in a tiny scene attend as they would in a large one."""
 
