@@ -77,6 +77,7 @@ def start_accelerator(folder: Path, mixed_precision: str | None = None, accumula
     if not is_tensorboard_available():
         raise TrainingError("TensorBoard is not installed.", f"Run: {sys.executable} -m pip install tensorboard")
     return Accelerator(
+        cpu=not torch.accelerator.is_available(),  # accelerate does not see torchrun's processes otherwise
         mixed_precision=mixed_precision,
         gradient_accumulation_steps=accumulation,
         log_with="tensorboard",

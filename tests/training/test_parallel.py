@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 import torch.multiprocessing as mp
-from accelerate import Accelerator
 from training.tiny import tiny_model, trainer
 
 from cvd.training import parallel
 from cvd.training.autoencoder import DecoderStage
-from cvd.training.loop import Settings
+from cvd.training.loop import Settings, start_accelerator
 
 
 def _member(rank: int, folder: str, port: int) -> None:
@@ -19,7 +18,7 @@ def _member(rank: int, folder: str, port: int) -> None:
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
     )
-    accelerator = Accelerator(cpu=True)
+    accelerator = start_accelerator(Path(folder))
     parameter = torch.nn.Parameter(torch.full((3,), float(rank)))
     parallel.meet(accelerator, [parameter])
     longest = parallel.longest(accelerator, 10.0 + rank)
@@ -48,8 +47,8 @@ def test_processes_see_other_data_and_meet_at_the_mean(tmp_path: Path, free_port
     assert len(list((tmp_path / "milestones").iterdir())) == 1
 
 
-def test_a_process_alone_stays_as_it_is():
-    accelerator = Accelerator(cpu=True)
+def test_a_process_alone_stays_as_it_is(tmp_path: Path):
+    accelerator = start_accelerator(tmp_path)
     parameter = torch.nn.Parameter(torch.ones(3))
     parallel.meet(accelerator, [parameter])
     assert parallel.longest(accelerator, 5.0) == 5.0
