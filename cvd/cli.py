@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
+from typing import Any
 
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from .commands import benchmark, cameras, convert, evaluate, generate, videos
-from .errors import CVDError
+from .errors import CVDError, PromptWarning
 from .training import cli as training_cli
 
 
@@ -25,7 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     diffusers_logging.set_verbosity_error()
     transformers_logging.set_verbosity_error()
     try:
-        arguments.func(arguments)
+        with warnings.catch_warnings():
+            _show_prompt_warnings_plainly()
+            arguments.func(arguments)
     except CVDError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -33,3 +37,17 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     return 0
+
+
+def _show_prompt_warnings_plainly() -> None:
+    """Where in the code it was noticed is of no use to who wrote the prompt."""
+    show = warnings.showwarning
+
+    def show_plainly(message: Any, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, PromptWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            show(message, category, *place)
+
+    warnings.showwarning = show_plainly
+    warnings.simplefilter("always", PromptWarning)

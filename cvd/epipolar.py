@@ -23,9 +23,10 @@ Slope = float | Literal["horizontal"]
 DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
 
-SMALLEST_BASELINE = 1e-2
-"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline.
-Shorter baselines are taken for this one, so that cameras in a tiny scene attend as they would in a large one."""
+SMALLEST_EXTENT = 0.1
+"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline. Cameras
+that lie closer together than this are spread to it, so that those in a tiny scene attend as they would in a large
+one."""
 
 BIAS_BUDGET = 4 * 1024**3
 """Bytes of biases that are kept for one set of cameras, unless a single U-Net call needs more."""
@@ -174,9 +175,8 @@ class EpipolarBias:
         c2w_query, c2w_key = camera.c2w[query, frames], camera.c2w[key, frames]
         K_query, K_key = camera.K[query, frames], camera.K[key, frames]
         pixels = pixel_grid(camera.height, camera.width, rows, columns)
-        baseline = np.linalg.norm(c2w_query[:, :3, 3] - c2w_key[:, :3, 3], axis=-1)
-        lengthened = np.maximum(SMALLEST_BASELINE / np.maximum(baseline, np.finfo(float).tiny), 1)[:, None, None]
-        lines = epipolar_lines(lengthened * fundamental_matrices(c2w_query, K_query, c2w_key, K_key), pixels)
+        spread = max(SMALLEST_EXTENT / self._extent, 1) if self._extent > 0 else 1
+        lines = spread * epipolar_lines(fundamental_matrices(c2w_query, K_query, c2w_key, K_key), pixels)
         pseudo = np.isin(frames, self._degenerate(query, key))
         if pseudo.any():
             rotation = np.swapaxes(c2w_key[:, :3, :3], -1, -2) @ c2w_query[:, :3, :3]

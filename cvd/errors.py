@@ -33,3 +33,7 @@ class CheckpointError(CVDError):
     """A checkpoint that is missing, truncated, not a checkpoint, or holds other tensors than the model."""
 
     code = "checkpoint"
+
+
+class PromptWarning(UserWarning):
+    """A part of a prompt that the model does not read."""

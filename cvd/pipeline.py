@@ -21,7 +21,7 @@ from .cameras import Cameras
 from .devices import usable_device
 from .draws import Draws
 from .epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
-from .errors import RequestError
+from .errors import PromptWarning, RequestError
 from .model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
@@ -300,7 +300,8 @@ class CollaborativeVideoPipeline:
         for tokens in self.tokenizer(texts).input_ids:
             if len(tokens) > length:
                 unread = self.tokenizer.decode(tokens[length - 1 : -1])
-                warnings.warn(f'The prompt is too long for the model, which does not read "{unread}".', stacklevel=3)
+                message = f'The prompt is too long for the model, which does not read "{unread}".'
+                warnings.warn(message, PromptWarning, stacklevel=2)
         tokens = self.tokenizer(
             texts,
             padding="max_length",

@@ -10,7 +10,7 @@ import torch
 
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.epipolar import EpipolarBias
-from cvd.errors import RequestError
+from cvd.errors import PromptWarning, RequestError
 from cvd.pairing import anchored_partners, default_schedule, partners_from_permutation
 from cvd.pipeline import Output, Progress
 from cvd.sampling import denoise, make_solver, official_scheduler
@@ -123,7 +123,7 @@ def test_nothing_of_a_run_outlives_it(pipe: CollaborativeVideoPipeline) -> None:
 
 def test_what_a_prompt_loses_is_said(pipe: CollaborativeVideoPipeline) -> None:
     cameras = pattern_cameras("circle", 1, 32, 32, frames=2)
-    with pytest.warns(UserWarning, match=r"does not read \".*last words"):
+    with pytest.warns(PromptWarning, match=r"does not read \".*last words"):
         pipe("many " * 80 + "last words", cameras, num_inference_steps=1)
 
 
