@@ -16,6 +16,9 @@ from .errors import TrainingError
 CAPTION_DROPOUT = 0.1
 """The share of captions that are replaced by the empty one, for classifier-free guidance."""
 
+VALIDATION_SEED = 2**31
+"""Apart from all training batches', which begin with the rank of a process."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -103,7 +106,7 @@ class Batches(IterableDataset):
 
 def validation_batch(mixture: Mixture, size: int, request: Request) -> Batch:
     """The batch that all validation pictures of a stage are made from."""
-    return mixture.batch(np.random.default_rng(0), size, request, caption_dropout=0.0)
+    return mixture.batch(np.random.default_rng(VALIDATION_SEED), size, request, caption_dropout=0.0)
 
 
 def _joined(arrays: Sequence[np.ndarray | None]) -> torch.Tensor | None:

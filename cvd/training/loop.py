@@ -56,6 +56,10 @@ class Settings:
         limits = [limit for limit in (self.minutes, self.steps) if limit is not None]
         if not limits or min(limits) <= 0:
             raise TrainingError("A training needs a limit above 0.", "Give --minutes, --steps or both.")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise TrainingError(f"A batch of {self.batch_size} is none.", "--batch-size starts at 1.")
+        if self.accumulation < 1 or self.workers < 0:
+            raise TrainingError("--accumulate starts at 1, --workers at 0.")
 
     def progress(self, step: int, elapsed: float) -> float:
         """The share of the training that is done, from 0 to 1."""
@@ -107,7 +111,7 @@ class Trainer:
         self.stage, self.data, self.folder, self.settings = stage, data, folder, settings
         self.accelerator, self.log = accelerator, log
         self.step, self.elapsed = 0, 0.0
-        self.learning_rate = settings.learning_rate or stage.learning_rate
+        self.learning_rate = stage.learning_rate if settings.learning_rate is None else settings.learning_rate
         self.parameters = list(stage.trained.values())
         # Processes that step on their own must not have their gradients averaged.
         alone = parallel.steps_apart(accelerator)
