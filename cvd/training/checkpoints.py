@@ -24,15 +24,22 @@ def write_checkpoint(folder: Path, step: int, state: Mapping[str, Any], mileston
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state), path.with_suffix(".partial"))
     path.with_suffix(".partial").replace(path)
-    for old in sorted((folder / "checkpoints").glob("step_*.pt"))[:-KEPT]:
+    for old in sorted((folder / "checkpoints").glob("step_*.pt"), key=_written)[:-KEPT]:
         old.unlink()
     return path
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of most steps in a stage's folder; None where there is none."""
+    """The checkpoint that was written last in a stage's folder; None where there is none.
+
+    It need not be the one of most steps: a training may have gone on from an older one.
+    """
     found = [*(folder / "checkpoints").glob("step_*.pt"), *(folder / "milestones").glob("step_*.pt")]
-    return max(found, key=lambda path: path.name, default=None)
+    return max(found, key=_written, default=None)
+
+
+def _written(path: Path) -> tuple[float, str]:
+    return path.stat().st_mtime, path.name
 
 
 def read_checkpoint(path: Path, parameters: Mapping[str, torch.Tensor], stage: str) -> dict[str, Any]:

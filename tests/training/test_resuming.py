@@ -1,5 +1,6 @@
 """Checkpoints: a training goes on as if it had never stopped, and old checkpoints go."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,17 @@ def test_old_checkpoints_go_and_milestones_stay(tmp_path: Path):
         f"step_000000{step}.pt" for step in (4, 5, 6)
     ]
     assert [path.name for path in (tmp_path / "milestones").iterdir()] == ["step_0000002.pt"]
+
+
+def test_what_follows_an_older_checkpoint_is_newer_than_what_once_followed_it(tmp_path: Path):
+    for moment, step in enumerate((6, 7, 8, 3, 4)):
+        path = write_checkpoint(tmp_path, step, {"step": step}, milestone=False)
+        os.utime(path, (moment, moment))
+
+    write_checkpoint(tmp_path, 5, {"step": 5}, milestone=False)
+
+    assert {path.name[-4] for path in (tmp_path / "checkpoints").iterdir()} == {"3", "4", "5"}
+    assert newest_checkpoint(tmp_path).name == "step_0000005.pt"
 
 
 def test_time_and_steps_both_limit_a_training():
