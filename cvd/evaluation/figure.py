@@ -188,3 +188,23 @@ def _expected(geometry: PairGeometry, point: Array, height: int, width: int) -> 
         )
     inside = (ends >= -1e-9).all(1) & (ends[:, 0] <= width + 1e-9) & (ends[:, 1] <= height + 1e-9)
     return ends[inside][:2] if inside.sum() >= 2 else np.full((1, 2), np.nan)
+
+
+def draw_contact_sheet(path: str | Path, takes: Sequence[Take], columns: int = 2, frames: int = 4) -> None:
+    """Writes a PNG with some evenly spread frames of every take, a row of them for each view, below its prompt."""
+    rows, views = -(-len(takes) // columns), max(take.cameras.views for take in takes)
+    tile, text, gap = 0.85, 0.3, 0.25
+    block = frames * tile, views * tile + text
+    figure = Figure(figsize=(columns * (block[0] + gap) + gap, rows * block[1] + gap))
+    width, height = figure.get_size_inches()
+    for number, take in enumerate(takes):
+        row, column = divmod(number, columns)
+        left, top = gap + column * (block[0] + gap), height - row * block[1] - text
+        figure.text(left / width, (top + 0.06) / height, f"{number + 1}. {take.prompt}", fontsize=7.5)
+        picked = np.linspace(0, take.cameras.frames - 1, frames).round().astype(int)
+        strip = np.concatenate([np.concatenate(list(video[picked]), axis=1) for video in take.videos])
+        extent = (left / width, (top - views * tile) / height, block[0] / width, views * tile / height)
+        axes = figure.add_axes(extent)
+        axes.imshow(strip, interpolation="bicubic", aspect="auto")
+        axes.axis("off")
+    figure.savefig(path, dpi=160)

@@ -1,59 +1,62 @@
 """Finding the objects of the starter model's world in its frames, by colour.
 
-That world is known: a palette, one ground, a sky, and cameras that start from one place. So the frame that the asked
-camera would see of the empty world can be rendered, and whatever differs from it and has a palette colour is an object.
+That world is known: a palette, a few skies, and cameras that start from one place. Every surface can be seen in a
+family of colours only: a palette colour or its darker shade, in sun or shadow, behind some fog. So the colours that the
+ground and the sky may have in a pixel are known once the ground's colour and the kind of sky are, and what is nearer to
+another palette colour's family is an object.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ..errors import RequestError
-from ..starter.render import render
-from ..starter.sky import AMBIENT, HORIZON, SUN
-from ..starter.world import GROUND_PATTERNS, PALETTE, Ground, Scene, ground_from_camera, intrinsics
+from ..starter.materials import GAMMA, linear, second_tone
+from ..starter.render import FOG_DISTANCE
+from ..starter.sky import ATMOSPHERES
+from ..starter.world import PALETTE, SKIES, ground_from_camera
 
 Array = NDArray[np.float64]
 Frames = NDArray[np.uint8]
 
-GAMMA = 2.2  # the renderer's
+FOG_POWER = 3  # the renderer's
 
 BACKGROUND_TOLERANCE = 0.05
-"""Colours that differ less from the empty world's are background, in units of Oklab, where white is 1 from black."""
+"""Colours that differ less from the background's are background, in units of Oklab, where white is 1 from black."""
 
 CLEARLY_ANOTHER_COLOUR = 0.1
-"""Differences beyond this count as this: objects must not decide what the ground is."""
+"""Differences beyond this count as this: objects must not decide what the ground and the sky are."""
 
-BACKGROUND_SHIFT = 3 / 64
-"""How far the background may lie from where the camera should see it, as a share of the image's larger side."""
+HORIZON_SHIFT = 3 / 64
+"""How far the horizon may lie from where the camera should see it, as a share of the image's larger side."""
 
 SMALLEST_AREA = 0.004
-"""Regions that cover less of the image are no objects: the smallest solid, farthest away, covers 0.014."""
+"""Regions that cover less of the image are no objects: the smallest solid, farthest away, covers 0.008."""
 
-SHADOWS = (1.0, 0.7, 0.5, 0.35)
-"""How much of the sunlit ground's light is left in shadows and in their blurred edges."""
+GROUND_TONES, OBJECT_TONES = (1.0, 0.95, 0.85, 0.7, 0.4, 0.0), (1.0, 0.5, 0.0)
+"""Shares of a material's first tone; the pixels at a pattern's edges mix both. Dense where black's are dark."""
 
-SHADOW_DEPTH = 2.0
-"""Shadows end before this depth of the world: objects stand between 0.8 and 1.4."""
+GROUND_SUN, OBJECT_SUN = (0.0, 0.12, 0.28, 0.48, 0.7, 0.9), (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
+"""Shares of the sun's light: in shadow and its blurred edges, by the sun's height, on faces turned from it."""
 
-OBJECT_LIGHT = np.linspace(0.7 * AMBIENT, SUN + 0.8 * AMBIENT, 24)
-OBJECT_FOG = (0.0, 0.04, 0.08, 0.13)
-"""Light on objects' surfaces, and the fog in front of them at the distances where the world has objects."""
+OBJECT_AMBIENT = (0.55, 0.75, 1.0)
+OBJECT_FOG = (0.0, 0.05, 0.12)
+"""Shares of the sky's light on objects' surfaces, and the fog in front of them at the distances where they stand."""
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
     """One object in one frame.
 
-    colour: palette name. mask: (H, W) bool. centroid: (2,) pixels, origin at the image's corner. cut: it reaches the
-    image's border, so that its centroid is not the object's.
+    colour: palette name. mask: (H, W) bool. centroid: (2,) pixels, origin at the image's corner. cut: the image's
+    border or a nearer object hides some of it, so that its centroid is not the object's.
     """
 
     colour: str
@@ -62,17 +65,25 @@ class Region:
     cut: bool
 
 
-def find_ground(video: Frames, c2w: Array) -> Ground:
-    """The ground whose empty world is nearest to a video; arguments as for `find_objects`."""
-    frames = np.unique(np.linspace(0, len(video) - 1, 4).round().astype(int))
-    grounds = [Ground(colour, pattern) for colour in PALETTE for pattern in GROUND_PATTERNS]
-    seen = oklab(video[frames])
+@dataclass(frozen=True)
+class Surroundings:
+    """The ground's colour, a palette name, and the kind of sky."""
 
-    def difference(ground: Ground) -> float:
-        distance = _distance(seen, oklab(_empty_world(ground, c2w[frames], video)))
-        return float(np.minimum(distance, CLEARLY_ANOTHER_COLOUR).mean())
+    ground: str
+    sky: str
 
-    return min(grounds, key=difference)
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What the cameras should see of an empty world, (F, H, W) each.
+
+    height: vertical part of the pixels' unit directions. fog: its share in the colour of the ground there.
+    tolerance: of `height`, around the horizon.
+    """
+
+    height: Array
+    fog: Array
+    tolerance: float
 
 
 def find_objects(video: Frames, c2w: Array, K: Array) -> list[list[Region]]:
@@ -82,30 +93,31 @@ def find_objects(video: Frames, c2w: Array, K: Array) -> list[list[Region]]:
         video: (F, H, W, 3) sRGB.
         c2w: (F, 4, 4) relative to the first frame, OpenCV axes, in the starter world's units.
         K: (F, 3, 3) pixels.
-
-    Raises:
-        RequestError: another focal length than the starter world's.
     """
-    height, width = video.shape[1:3]
-    if not np.allclose(K, intrinsics(width, height), rtol=0.01, atol=0.01 * width):
-        raise RequestError(
-            "The palette score knows the starter world through one lens only.",
-            f"Give cameras with a focal length of {intrinsics(width, height)[0, 0]:.1f} pixels, as the patterns have.",
-        )
-    ground = find_ground(video, c2w)
-    colours = tuple(name for name in PALETTE if name != ground.colour)
-    shades, owners = _object_shades(colours)
-    seen = oklab(video)
+    seen, view = oklab(video / 255.0), _empty_view(c2w, K, *video.shape[1:3])
+    around = _surroundings(seen, view)
+    colours = tuple(name for name in PALETTE if name != around.ground)
+    shades, owners = _object_shades(colours, around.sky)
     to_object, nearest = shades.query(seen.reshape(-1, 3))
-    to_background = _background_distance(seen, _empty_world(ground, c2w, video), _may_be_shadowed(c2w, height, width))
-    is_object = to_object.reshape(seen.shape[:3]) < to_background
-    is_object &= to_background > BACKGROUND_TOLERANCE
-    labels = np.where(is_object, owners[nearest].reshape(seen.shape[:3]), -1)
+    to_background = np.minimum(
+        _ground_distance(seen, view, around.ground, around.sky), _sky_distance(seen, view, around.sky)
+    )
+    is_object = (to_object.reshape(to_background.shape) < to_background) & (to_background > BACKGROUND_TOLERANCE)
+    labels = np.where(is_object, owners[nearest].reshape(to_background.shape), -1)
     return [_regions(frame, colours) for frame in labels]
 
 
-def oklab(srgb: Frames) -> Array:
-    """(..., 3) sRGB bytes to Oklab (Ottosson, 2020), a space in which distances are differences to the eye."""
+def find_surroundings(video: Frames, c2w: Array, K: Array) -> Surroundings:
+    """The ground and sky that a video's colours fit best; arguments as for `find_objects`."""
+    return _surroundings(oklab(video / 255.0), _empty_view(c2w, K, *video.shape[1:3]))
+
+
+def oklab(srgb: Array) -> Array:
+    """(..., 3) sRGB in [0, 1] to Oklab (Ottosson, 2020), a space in which distances are differences to the eye."""
+    return _oklab(srgb**GAMMA)
+
+
+def _oklab(light: Array) -> Array:
     to_cones = np.array(
         [
             [0.4122214708, 0.5363325363, 0.0514459929],
@@ -120,37 +132,53 @@ def oklab(srgb: Frames) -> Array:
             [0.0259040371, 0.7827717662, -0.8086757660],
         ]
     )
-    return np.cbrt((srgb / 255.0) ** GAMMA @ to_cones.T) @ to_lab.T
+    return np.cbrt(light @ to_cones.T) @ to_lab.T
 
 
-def _empty_world(ground: Ground, c2w: Array, like: Frames) -> Frames:
-    return render([Scene((), ground)] * len(c2w), c2w, like.shape[2], like.shape[1])
-
-
-def _may_be_shadowed(c2w: Array, height: int, width: int) -> NDArray[np.bool_]:
-    """(F, H, W): where the ground is near enough for an object's shadow."""
+def _empty_view(c2w: Array, K: Array, height: int, width: int) -> _View:
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    rays = np.stack([x, y, np.ones_like(x)], -1) @ np.linalg.inv(intrinsics(width, height)).T
+    pixels = np.stack([x, y, np.ones_like(x)], -1)
     poses = ground_from_camera() @ c2w
-    directions = np.einsum("fij,hwj->fhwi", poses[:, :3, :3], rays)
-    with np.errstate(divide="ignore"):
-        points = (
-            poses[:, None, None, :3, 3] - directions * (poses[:, 1, 3][:, None, None] / directions[..., 1])[..., None]
-        )
-    return (directions[..., 1] < 0) & (points[..., 2] < SHADOW_DEPTH)
+    rays = np.einsum("fij,hwj->fhwi", poses[:, :3, :3] @ np.linalg.inv(K), pixels)
+    up = rays[..., 1] / np.linalg.norm(rays, axis=-1)
+    distance = poses[:, 1, 3][:, None, None] / np.maximum(-up, 1e-3)
+    tolerance = HORIZON_SHIFT * max(height, width) / K[:, 0, 0].min()
+    return _View(up, 1 - np.exp(-((distance / FOG_DISTANCE) ** FOG_POWER)), float(tolerance))
 
 
-def _background_distance(seen: Array, empty: Frames, may_be_shadowed: NDArray[np.bool_]) -> Array:
-    """(F, H, W) distance to the nearest colour of the empty world around the same place, in sun or shadow."""
-    reach = round(BACKGROUND_SHIFT * max(seen.shape[1:3]))
+def _surroundings(seen: Array, view: _View) -> Surroundings:
+    frames = np.unique(np.linspace(0, len(seen) - 1, 4).round().astype(int))
+    seen, view = seen[frames], replace(view, height=view.height[frames], fog=view.fog[frames])
+
+    def fit(distance: Array) -> float:
+        return float(np.minimum(distance, CLEARLY_ANOTHER_COLOUR).mean())
+
+    above, below = view.height > view.tolerance, view.height < -view.tolerance
+    sky = min(SKIES, key=lambda kind: fit(_sky_distance(seen, view, kind)[above]) if above.any() else 0.0)
+    return Surroundings(min(PALETTE, key=lambda colour: fit(_ground_distance(seen, view, colour, sky)[below])), sky)
+
+
+def _ground_distance(seen: Array, view: _View, colour: str, sky: str) -> Array:
+    """(F, H, W) distance to the nearest colour that the ground may have there; infinite above the horizon."""
+    air = ATMOSPHERES[sky]
     nearest = np.full(seen.shape[:3], np.inf)
-    for light in SHADOWS:
-        darkened = oklab(empty * np.where(may_be_shadowed, light, 1.0)[..., None] ** (1 / GAMMA))
-        padded = np.pad(darkened, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
-        for top in range(2 * reach + 1):
-            for left in range(2 * reach + 1):
-                shifted = padded[:, top : top + seen.shape[1], left : left + seen.shape[2]]
-                np.minimum(nearest, _distance(seen, shifted), out=nearest)
+    for tone, sun in product(GROUND_TONES, GROUND_SUN):
+        lit = _tones(colour, tone) * (air.sun.numpy() * sun + air.ambient.numpy())
+        foggy = lit + view.fog[..., None] * (air.horizon.numpy() - lit)
+        np.minimum(nearest, _distance(seen, _oklab(np.minimum(foggy, 1))), out=nearest)
+    nearest[view.height > view.tolerance] = np.inf
+    return nearest
+
+
+def _sky_distance(seen: Array, view: _View, sky: str) -> Array:
+    """(F, H, W) distance to the sky's colour there; infinite below the horizon."""
+    air = ATMOSPHERES[sky]
+    nearest = np.full(seen.shape[:3], np.inf)
+    for shift in (-view.tolerance, 0.0, view.tolerance):
+        share = np.clip((view.height + shift) * 2.5, 0, 1)[..., None]
+        colour = air.horizon.numpy() * (1 - share) + air.zenith.numpy() * share
+        np.minimum(nearest, _distance(seen, _oklab(colour)), out=nearest)
+    nearest[view.height < -view.tolerance] = np.inf
     return nearest
 
 
@@ -158,16 +186,25 @@ def _distance(a: Array, b: Array) -> Array:
     return np.sqrt(np.square(a - b).sum(-1))
 
 
+def _tones(colour: str, share: float) -> Array:
+    """(3,) linear light of a material of this colour, where this share of a pixel shows its first tone."""
+    return share * linear(colour).double().numpy() + (1 - share) * second_tone(colour).double().numpy()
+
+
 @cache
-def _object_shades(colours: Sequence[str]) -> tuple[cKDTree, NDArray[np.intp]]:
+def _object_shades(colours: Sequence[str], sky: str) -> tuple[cKDTree, NDArray[np.intp]]:
     """Every shade that objects of these colours can have, in Oklab, and which colour each belongs to."""
-    shades = []
-    for colour in colours:
-        lit = np.array(PALETTE[colour]) ** GAMMA * OBJECT_LIGHT[:, None]
-        shades.append([(1 - fog) * lit + fog * HORIZON.numpy() for fog in OBJECT_FOG])
-    linear = np.clip(np.array(shades).reshape(len(colours), -1, 3), 0, 1)
-    owners = np.repeat(np.arange(len(colours)), linear.shape[1])
-    return cKDTree(oklab(255 * linear.reshape(-1, 3) ** (1 / GAMMA))), owners
+    air = ATMOSPHERES[sky]
+    sun, ambient, horizon = (part.double().numpy() for part in (air.sun, air.ambient, air.horizon))
+    shades = [
+        [
+            (1 - fog) * _tones(colour, tone) * (share * sun + from_sky * ambient) + fog * horizon
+            for tone, share, from_sky, fog in product(OBJECT_TONES, OBJECT_SUN, OBJECT_AMBIENT, OBJECT_FOG)
+        ]
+        for colour in colours
+    ]
+    light = np.clip(shades, 0, 1)
+    return cKDTree(_oklab(light.reshape(-1, 3))), np.repeat(np.arange(len(colours)), light.shape[1])
 
 
 def _regions(labels: NDArray[np.intp], colours: Sequence[str]) -> list[Region]:
@@ -181,7 +218,17 @@ def _regions(labels: NDArray[np.intp], colours: Sequence[str]) -> list[Region]:
                 rows, columns = np.nonzero(mask)
                 cut = bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
                 regions.append(Region(colour, mask, np.array([columns.mean(), rows.mean()]) + 0.5, cut))
-    return regions
+    return [replace(region, cut=region.cut or _is_covered(region, regions)) for region in regions]
+
+
+def _is_covered(region: Region, others: Sequence[Region]) -> bool:
+    """Whether an object that stands nearer, its foot lower in the image, touches this one."""
+    reach = ndimage.binary_dilation(region.mask, iterations=2)
+    return any((reach & other.mask).any() and _foot(other) > _foot(region) for other in others if other is not region)
+
+
+def _foot(region: Region) -> int:
+    return int(np.nonzero(region.mask.any(1))[0].max())
 
 
 def _without_gaps(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

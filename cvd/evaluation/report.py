@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..camera_files import read_transforms
 from ..cameras import Cameras, frame_indices
 from ..errors import RequestError
+from ..model_info import STARTER_NAME
 from ..takes import read_videos, view_folder
 from .camera_fidelity import AUC_DEGREES, CameraFidelity, camera_fidelity
 from .clip import Clip, clip_frame_score, clip_text_score
@@ -22,7 +23,7 @@ from .consistency import FrameConsistency, ViewMatches, frame_consistency, match
 from .identical import IdenticalViews, identical_trajectory_errors
 from .matching import Matcher
 from .palette import Frames, Region
-from .starter_poses import fitted_camera_fidelity
+from .starter_poses import aligned_camera_fidelity, asks_for_telling_ground
 from .starter_score import (
     NamedColours,
     StarterFrame,
@@ -33,8 +34,6 @@ from .starter_score import (
 )
 
 Array = NDArray[np.float64]
-
-STARTER = "starter"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +53,15 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class StarterReport:
-    """What only the starter model's world allows: the score, colours of a known prompt, and poses from fitting it."""
+    """What only the starter model's world allows.
+
+    frames: of the score. colours: of a known prompt. fidelity: poses from aligning the ground, where the prompt asks
+    for one that shows them.
+    """
 
     frames: list[StarterFrame]
     colours: NamedColours | None
-    fidelity: CameraFidelity
+    fidelity: CameraFidelity | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +150,12 @@ def evaluate_take(take: Take, matcher: Matcher, clip: Clip | None = None) -> tup
     features = [[matcher.detect(frame) for frame in video] for video in take.videos]
     matched = match_views(features, matcher)
     objects, starter = None, None
-    if take.model == STARTER:
+    if take.model == STARTER_NAME:
         objects = find_all_objects(take.videos, take.cameras)
         starter = StarterReport(
             frames=starter_frames(take.cameras, objects, matched if matcher.name == "disk" else ()),
             colours=named_colours(take.prompt, objects) if take.prompt else None,
-            fidelity=fitted_camera_fidelity(take.videos, take.cameras),
+            fidelity=starter_fidelity(take),
         )
     embeddings = None
     if clip is not None:
@@ -176,6 +179,13 @@ def evaluate_take(take: Take, matcher: Matcher, clip: Clip | None = None) -> tup
     return report, Evidence(take, matched, objects)
 
 
+def starter_fidelity(take: Take) -> CameraFidelity | None:
+    """Errors of the poses found by aligning the ground; None where the prompt asks for no ground that shows them."""
+    if not asks_for_telling_ground(take.prompt):
+        return None
+    return aligned_camera_fidelity(take.videos, take.cameras)
+
+
 def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
     """The figures of several takes together, as JSON's types: means over frames, areas over all poses.
 
@@ -189,7 +199,7 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
             name: _mean(getattr(frame, name) for frame in frames)
             for name in ("matches", "precision", "matching_score", "median_distance")
         },
-        "camera_fidelity": _fidelity_summary([report.fidelity for report in reports]),
+        "camera_fidelity": fidelity_summary([report.fidelity for report in reports]),
         "identical_mse": _mean(pair.mse for report in reports for pair in report.identical),
     }
     starters = [report.starter for report in reports if report.starter is not None]
@@ -200,14 +210,14 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
             "objects": _mean(frame.objects for starter in starters for frame in starter.frames),
             "matches": _mean(frame.matches for starter in starters for frame in starter.frames),
             "colours_right": _mean(float(named.right) for named in colours),
-            "camera_fidelity": _fidelity_summary([starter.fidelity for starter in starters]),
+            "camera_fidelity": fidelity_summary([each.fidelity for each in starters if each.fidelity is not None]),
         }
     if any(report.clip_frame is not None for report in reports):
         figures["clip"] = {
             "text": _mean(report.clip_text for report in reports if report.clip_text is not None),
             "frame": _mean(report.clip_frame for report in reports if report.clip_frame is not None),
         }
-    return _without_nan(figures)
+    return without_nan(figures)
 
 
 def details(report: TakeReport) -> dict[str, Any]:
@@ -219,13 +229,15 @@ def details(report: TakeReport) -> dict[str, Any]:
     document["identical_views"] = [asdict(pair) for pair in report.identical]
     if report.starter is not None:
         document["starter"]["frames"] = [asdict(frame) | {"score": frame.score} for frame in report.starter.frames]
-        document["starter"]["camera_fidelity"]["poses"] = [asdict(error) for error in report.starter.fidelity.errors]
+        if report.starter.fidelity is not None:
+            document["starter"]["camera_fidelity"]["poses"] = [asdict(each) for each in report.starter.fidelity.errors]
         if report.starter.colours is not None:
             document["starter"]["colours"] = asdict(report.starter.colours)
-    return _without_nan(document)
+    return without_nan(document)
 
 
-def _fidelity_summary(parts: Sequence[CameraFidelity]) -> dict[str, Any]:
+def fidelity_summary(parts: Sequence[CameraFidelity]) -> dict[str, Any]:
+    """The poses of several takes together, as JSON's types but for NaN and infinity."""
     together = CameraFidelity([error for part in parts for error in part.errors], sum(part.skipped for part in parts))
     (rotation, translation), (rotation_auc, translation_auc) = together.median(), together.auc()
     return {
@@ -245,12 +257,12 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(numbers)) if numbers else math.nan
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON has no NaN and no infinity: None instead."""
     if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
+        return {name: without_nan(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
+        return [without_nan(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -1,169 +1,160 @@
-"""Camera poses of the starter model's videos, by fitting its world to the frames.
+"""Camera poses of the starter model's videos, by direct alignment of their ground with frame 0.
 
 Frames of 64 x 64 pixels of plain solids have too few features for an essential matrix: on rendered frames it is off by
-ten degrees. But the world is known up to a few numbers. The solids are fitted to frame 0, whose camera is the world's;
-then the camera is followed through the video, each frame's pose being the one from which the fitted scene looks most
-like the frame. The asked cameras play no part in it.
+ten degrees. But frame 0's camera stands at a known height and pitch above a plane, so the depth of every pixel of the
+ground is known, and the sky is at infinity. The pose of a later frame is the one through which frame 0's pixels find
+their own colours in it: direct visual odometry with known depths (Kerl et al., 2013), always against frame 0, so that
+nothing drifts. Objects of frame 0 are left out, and a robust loss ignores what else does not move like the ground. The
+asked poses play no part in it; the asked lenses do.
+
+The ground has to be checkered or dotted: of a plain one only the horizon is seen to move, and of a striped one what is
+across the stripes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import re
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.optimize import OptimizeResult, least_squares
+from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from ..cameras import Cameras
-from ..starter.render import render
-from ..starter.world import SHAPES, Ground, Scene, Solid, ground_from_camera, intrinsics
-from .camera_fidelity import (
-    SMALLEST_BASELINE,
-    CameraFidelity,
-    PoseError,
-    moved_frames,
-    rotation_angle,
-    translation_angle,
-)
-from .palette import Frames, Region, find_ground, find_objects
+from ..starter.world import ground_from_camera
+from .camera_fidelity import CameraFidelity, PoseError, rotation_angle, translation_angle
+from .palette import Frames, find_objects
 
 Array = NDArray[np.float64]
 
 BLUR = 1.0
 """Standard deviation in pixels that frames are compared at: edges have to have a slope to be followed along."""
 
-OUTLIER = 0.05
-"""Differences of colour, in [0, 1], from which on they count linearly: what the scene cannot explain must not pull."""
+OUTLIERS = (0.1, 0.03)
+"""Differences of colour, in [0, 1], at which a pixel's weight is halved, first to come near and then to be exact: what
+does not move like the ground must not pull."""
 
-STEP = 0.01
-"""Of the numeric derivatives, in radians and scene units: about half a pixel."""
+SMALLEST_MOVEMENT = 0.1
+"""Frames whose camera is nearer to frame 0's, in the world's units, are left out: their parallax drowns in noise."""
 
-FIRST_ROUNDS, FINAL_ROUNDS = 6, 15
-"""Of the optimisation: while a solid's shape is tried, and for what is kept."""
+MOST_STEPS = 25
+SMALLEST_STEP = 2e-4
+"""Steps of the optimisation end below this, in radians and scene units: a hundredth of a pixel."""
 
-USUAL_SIZE = 0.36
-CUBE_YAWS = (0.26, 0.78, 1.31)
-"""Where the search for a cube's angle starts, radians; it looks the same after a quarter turn."""
-
-
-def follow_camera(video: Frames) -> Array:
-    """(F, H, W, 3) sRGB to (F, 4, 4): camera-to-world relative to frame 0, in the starter world's units."""
-    still = np.tile(np.eye(4), (len(video), 1, 1))
-    ground = find_ground(video[:1], still[:1])
-    K = np.broadcast_to(intrinsics(video.shape[2], video.shape[1]), (1, 3, 3))
-    scene = fit_scene(video[0], ground, find_objects(video[:1], still[:1], K)[0])
-    poses = still
-    for frame in range(1, len(video)):
-        before = poses[frame - 2] if frame > 1 else poses[frame - 1]
-        # The cameras move evenly: start where the last movement leads.
-        guess = poses[frame - 1] @ np.linalg.inv(before) @ poses[frame - 1]
-        poses[frame] = _fit_pose(video[frame], scene, guess)
-    return poses
+NEAREST_DEPTH = 0.01
+TELLING_GROUND = re.compile(r"\b(checkered|dotted)( \w+)? (floor|ground)\b")
 
 
-def fitted_camera_fidelity(
-    videos: Frames, cameras: Cameras, smallest_baseline: float = SMALLEST_BASELINE
-) -> CameraFidelity:
-    """Errors of the poses that `follow_camera` finds in videos (V, F, H, W, 3), frame 0 to frame t.
+def asks_for_telling_ground(prompt: str) -> bool:
+    """Whether a prompt asks for a ground on which every movement of the camera shows.
 
-    Args:
-        smallest_baseline: as a share of the take's largest camera movement, as in `camera_fidelity`.
+    >>> asks_for_telling_ground("a red cube on a green checkered floor")
+    True
     """
+    return TELLING_GROUND.search(prompt.lower()) is not None
+
+
+def aligned_camera_fidelity(videos: Frames, cameras: Cameras) -> CameraFidelity:
+    """Errors of the poses that `follow_camera` finds in videos (V, F, H, W, 3), frame 0 to frame t."""
     errors: list[PoseError] = []
     for view, video in enumerate(videos):
-        found = np.linalg.inv(follow_camera(video))
+        found = np.linalg.inv(follow_camera(video, cameras.K[view]))
         asked = np.linalg.inv(cameras.relative_to_first_frame()[view])
-        for frame in moved_frames(cameras, view, smallest_baseline):
+        for frame in np.flatnonzero(np.linalg.norm(asked[:, :3, 3], axis=-1) >= SMALLEST_MOVEMENT).tolist():
             rotation = rotation_angle(found[frame, :3, :3], asked[frame, :3, :3])
             translation = translation_angle(found[frame, :3, 3], asked[frame, :3, 3])
             errors.append(PoseError(view, frame, 0, rotation, translation))
     return CameraFidelity(errors, skipped=cameras.views * (cameras.frames - 1) - len(errors))
 
 
-def fit_scene(frame: Frames, ground: Ground, regions: Sequence[Region]) -> Scene:
-    """The solids whose picture is nearest to a frame (H, W, 3) of the world's first camera."""
-    solids = [_first_guess(region) for region in regions]
-    for index in range(len(solids)):
-        others = solids[:index], solids[index + 1 :]
-        fits = [
-            _fit_solids(frame, ground, [*others[0], replace(solids[index], shape=shape, yaw=yaw), *others[1]], [index])
-            for shape in SHAPES
-            for yaw in (CUBE_YAWS if shape == "cube" else CUBE_YAWS[:1])
-        ]
-        solids = min(fits, key=lambda fit: fit[1])[0]
-    if solids:
-        solids = _fit_solids(frame, ground, solids, range(len(solids)), FINAL_ROUNDS)[0]
-    return Scene(tuple(solids), ground)
+def follow_camera(video: Frames, K: Array) -> Array:
+    """Camera-to-world poses relative to frame 0, in the starter world's units.
+
+    Args:
+        video: (F, H, W, 3) sRGB. K: (F, 3, 3) pixels.
+
+    Returns:
+        (F, 4, 4)
+    """
+    rays, inverse_depth = _ground_seen(K[0], *video.shape[1:3])
+    images = gaussian_filter(video / 255.0, (0, BLUR, BLUR, 0))
+    free = ~_covered(video, K)
+    colours, rays, inverse_depth = images[0, free], rays[free], inverse_depth[free]
+    world_to_camera = np.tile(np.eye(4), (len(video), 1, 1))
+    for frame in range(1, len(video)):
+        last, before = world_to_camera[frame - 1], world_to_camera[max(frame - 2, 0)]
+        # Cameras move evenly: start where the last movement leads.
+        pose = last @ np.linalg.inv(before) @ last
+        for outlier in OUTLIERS:
+            pose = _align(colours, images[frame], K[frame], rays, inverse_depth, pose, outlier)
+        world_to_camera[frame] = pose
+    return np.linalg.inv(world_to_camera)
 
 
-def _fit_solids(
-    frame: Frames, ground: Ground, solids: Sequence[Solid], moved: Sequence[int], rounds: int = FIRST_ROUNDS
-) -> tuple[list[Solid], float]:
-    """The solids with place, size and yaw of the `moved` ones fitted, and the remaining cost."""
-
-    def with_values(values: Array) -> list[Solid]:
-        fitted = list(solids)
-        for index, (x, z, size, yaw) in zip(moved, values.reshape(-1, 4).tolist(), strict=True):
-            fitted[index] = replace(solids[index], x=x, z=z, size=max(size, 0.05), yaw=yaw)
-        return fitted
-
-    def pictures(candidates: Array) -> Frames:
-        scenes = [Scene(tuple(with_values(values)), ground) for values in candidates]
-        return render(scenes, np.tile(np.eye(4), (len(scenes), 1, 1)), frame.shape[1], frame.shape[0])
-
-    start = np.array([[solids[i].x, solids[i].z, solids[i].size, solids[i].yaw] for i in moved]).ravel()
-    found = _least_difference(frame, pictures, start, rounds)
-    return with_values(found.x), found.cost
+def _ground_seen(K: Array, height: int, width: int) -> tuple[Array, Array]:
+    """Frame 0's pixels: rays (H, W, 3) of depth 1, and inverse depths (H, W), those of the ground or 0 for the sky."""
+    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    rays = np.stack([x, y, np.ones_like(x)], -1) @ np.linalg.inv(K).T
+    pose = ground_from_camera()
+    return rays, np.maximum(-(rays @ pose[1, :3]), 0) / pose[1, 3]
 
 
-def _fit_pose(frame: Frames, scene: Scene, guess: Array) -> Array:
-    def posed(twist: Array) -> Array:
+def _covered(video: Frames, K: Array) -> NDArray[np.bool_]:
+    """(H, W): where objects hide frame 0's ground and sky."""
+    objects = find_objects(video[:1], np.eye(4)[None], K[:1])[0]
+    hidden = np.zeros(video.shape[1:3], bool)
+    for region in objects:
+        hidden |= region.mask
+    return binary_dilation(hidden, iterations=round(2 * BLUR))
+
+
+def _align(
+    colours: Array, image: Array, K: Array, rays: Array, inverse_depth: Array, pose: Array, outlier: float
+) -> Array:
+    """The pose (4, 4), world-to-camera, through which points of known colours find them in an image: Gauss-Newton.
+
+    Args:
+        colours: (N, 3) of frame 0. image: (H, W, 3). rays, inverse_depth: (N, 3), (N,), the points. pose: to start at.
+        outlier: the difference of colour at which a point's weight is halved.
+    """
+    for _ in range(MOST_STEPS):
+        points = rays @ pose[:3, :3].T + inverse_depth[:, None] * pose[:3, 3]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x, y = (points[:, i] / points[:, 2] * K[i, i] + K[i, 2] for i in (0, 1))
+            inside = (points[:, 2] > NEAREST_DEPTH) & _is_inside(x, y, image)
+        points, nearness = points[inside], inverse_depth[inside]
+        found, across, down = _sample(image, x[inside], y[inside])
+        difference = found - colours[inside]
+        # By the chain rule: colour over pixel, pixel over point, point over rotation and translation.
+        across, down = across * (K[0, 0] / points[:, 2:]), down * (K[1, 1] / points[:, 2:])
+        along = -(across * points[:, :1] + down * points[:, 1:2]) / points[:, 2:]
+        by_point = np.stack([across, down, along], -1)
+        by_rotation = np.cross(points[:, None], by_point)
+        jacobian = np.concatenate([by_rotation, nearness[:, None, None] * by_point], -1).reshape(-1, 6)
+        weights = np.repeat(1 / (1 + np.square(difference / outlier).sum(-1)), 3)
+        normal = (jacobian * weights[:, None]).T @ jacobian
+        # The small share keeps movements that nothing in the image shows from being invented.
+        damped = normal + 1e-4 * np.diag(np.diag(normal)) + 1e-9 * np.eye(6)
+        step = -np.linalg.solve(damped, jacobian.T @ (weights * difference.ravel()))
         change = np.eye(4)
-        change[:3, :3], change[:3, 3] = Rotation.from_rotvec(twist[:3]).as_matrix(), twist[3:]
-        return guess @ change
-
-    def pictures(candidates: Array) -> Frames:
-        return render(
-            [scene] * len(candidates), np.array([posed(twist) for twist in candidates]), frame.shape[1], frame.shape[0]
-        )
-
-    return posed(_least_difference(frame, pictures, np.zeros(6), FINAL_ROUNDS).x)
+        change[:3, :3], change[:3, 3] = Rotation.from_rotvec(step[:3]).as_matrix(), step[3:]
+        pose = change @ pose
+        if np.abs(step).max() < SMALLEST_STEP:
+            break
+    return pose
 
 
-def _least_difference(frame: Frames, pictures: Callable[[Array], Frames], start: Array, rounds: int) -> OptimizeResult:
-    """The parameters (N,) whose picture is nearest to a frame; `pictures` renders (B, N) candidates."""
-    wanted = _blurred(frame[None])[0]
-
-    def difference(values: Array) -> Array:
-        return (_blurred(pictures(values[None]))[0] - wanted).ravel()
-
-    def jacobian(values: Array) -> Array:
-        # Central differences: one-sided ones are too coarse over half a pixel, and too noisy over less.
-        steps = STEP * np.eye(len(values))
-        rendered = _blurred(pictures(np.concatenate([values + steps, values - steps]))).reshape(2, len(values), -1)
-        return ((rendered[0] - rendered[1]) / (2 * STEP)).T
-
-    return least_squares(
-        difference, start, jacobian, loss="soft_l1", f_scale=OUTLIER, max_nfev=rounds, xtol=1e-4, ftol=1e-4
-    )
+def _is_inside(x: Array, y: Array, image: Array) -> NDArray[np.bool_]:
+    """Which points lie between the centres of the image's outermost pixels."""
+    height, width = image.shape[:2]
+    return (x >= 0.5) & (x < width - 0.5) & (y >= 0.5) & (y < height - 0.5)
 
 
-def _blurred(images: Frames) -> Array:
-    """(B, H, W, 3) bytes to [0, 1], blurred."""
-    return gaussian_filter(images / 255.0, (0, BLUR, BLUR, 0))
-
-
-def _first_guess(region: Region) -> Solid:
-    """A solid of about the place and size of a region in the first camera's image."""
-    height, width = region.mask.shape
-    pose, K = ground_from_camera(), intrinsics(width, height)
-    ray = pose[:3, :3] @ np.linalg.solve(K, [*region.centroid, 1.0])
-    across = np.ptp(np.nonzero(region.mask)[1]) + 1
-    size = USUAL_SIZE
-    for _ in range(3):
-        depth = np.clip((pose[1, 3] - size / 2) / max(-ray[1], 0.1), 0.6, 2.0)
-        size = float(np.clip(across * depth / K[0, 0], 0.2, 0.6))
-    return Solid(SHAPES[0], region.colour, float(depth * ray[0]), float(depth * ray[2]), size)
+def _sample(image: Array, x: Array, y: Array) -> tuple[Array, Array, Array]:
+    """An image's colours (N, 3) at points, bilinear, and their derivatives along x and y."""
+    column, row = np.floor(x - 0.5).astype(int), np.floor(y - 0.5).astype(int)
+    right, low = (x - 0.5 - column)[:, None], (y - 0.5 - row)[:, None]
+    corners = [image[row + i, column + j] for i in (0, 1) for j in (0, 1)]
+    upper, lower = corners[0] + right * (corners[1] - corners[0]), corners[2] + right * (corners[3] - corners[2])
+    across = (1 - low) * (corners[1] - corners[0]) + low * (corners[3] - corners[2])
+    return upper + low * (lower - upper), across, lower - upper

@@ -9,6 +9,7 @@ from cvd.cameras import Cameras
 from cvd.evaluation.consistency import PairGeometry, ViewMatches
 from cvd.evaluation.matching import Matches
 from cvd.evaluation.palette import Region
+from cvd.evaluation.starter_cases import held_out_cases
 from cvd.evaluation.starter_score import (
     StarterFrame,
     find_all_objects,
@@ -18,9 +19,7 @@ from cvd.evaluation.starter_score import (
     starter_frames,
     starter_score,
 )
-from cvd.starter.camera_paths import sample_pair
 from cvd.starter.captions import caption
-from cvd.starter.render import render
 from cvd.starter.sampling import sample_scene
 from cvd.starter.world import intrinsics
 
@@ -85,20 +84,15 @@ def test_views_without_any_object_are_no_success() -> None:
 
 def test_rendered_pairs_score_high_and_unrelated_ones_low() -> None:
     """The bounds that the score has to keep before it says anything about the model, without help from features."""
-    rng = np.random.default_rng(5)
     related, unrelated, right, wrong = [], [], [], []
-    scenes = [sample_scene(rng, plain=True) for _ in range(9)]
-    for scene, other in pairwise(scenes):
-        pair = sample_pair(rng).c2w[:, [0, 7, 15]]
-        poses = np.stack([pair[0], pair[1], pair[1]])
-        drawn = [scene] * 6 + [other] * 3
-        videos = render(drawn, poses.reshape(-1, 4, 4)).reshape(3, 3, 64, 64, 3)
-        objects = find_all_objects(videos, Cameras(poses, intrinsics(64, 64), 64, 64))
-        cameras = Cameras(pair, intrinsics(64, 64), 64, 64)
-        related.append(starter_score(starter_frames(cameras, objects[:2])))
-        unrelated.append(starter_score(starter_frames(cameras, objects[::2])))
-        right.append(named_colours(caption(scene), objects[:2]).right)
-        wrong.append(named_colours(caption(other), objects[:2]).right)
+    for case, other in pairwise(held_out_cases(11, size=64, frames=3)):
+        videos = np.concatenate([case.rendered(), other.rendered(case.cameras)[1:]])
+        c2w, K = (array[[0, 1, 1]] for array in (case.cameras.c2w, case.cameras.K))
+        objects = find_all_objects(videos, Cameras(c2w, K, 64, 64))
+        related.append(starter_score(starter_frames(case.cameras, objects[:2])))
+        unrelated.append(starter_score(starter_frames(case.cameras, objects[::2])))
+        right.append(named_colours(case.prompt, objects[:2]).right)
+        wrong.append(named_colours(other.prompt, objects[:2]).right)
     assert np.mean(related) >= 0.9
     assert np.mean(unrelated) <= 0.2
     assert np.mean(right) >= 0.9
