@@ -8,7 +8,7 @@ from training.tiny import SIDE, tiny_model, trainer
 
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.training.autoencoder import AutoencoderStage, DecoderStage
-from cvd.training.batches import Mixture
+from cvd.training.batches import Batches
 from cvd.training.datasets import Procedural, Request
 from cvd.training.errors import TrainingError
 from cvd.training.image import ImageStage
@@ -98,20 +98,19 @@ def test_the_autoencoder_learns_and_scales_its_latents_to_unit_variance(tmp_path
 
 
 def test_gradients_are_accumulated_over_batches(tmp_path: Path):
-    """Two batches of one step count as one batch of both."""
-    stage = DecoderStage(tiny_model().vae, tmp_path)
-    training = trainer(stage, tmp_path, Settings(steps=1, batch_size=2, accumulation=2))
-    mixture = Mixture([Procedural(SIDE, SIDE)])
-    batches = training._batches()
+    """A step of two batches has the loss and the gradient of their mean."""
+    training = trainer(DecoderStage(tiny_model().vae, tmp_path), tmp_path, Settings(steps=1, accumulation=2))
+    batches = Batches(training.data, 2, training.stage.request, rank=0, first=0).load(0)
     drawn = [next(batches), next(batches)]
-    training.accelerator.init_trackers("logs")
 
-    loss, _ = training._update(iter(drawn))
+    loss, norm = training._update(iter(drawn))
 
     fresh = DecoderStage(tiny_model().vae, tmp_path)
-    fresh.watch(mixture)
-    assert loss.item() == pytest.approx(torch.stack([fresh(batch) for batch in drawn]).mean().item(), rel=1e-5)
-    assert training.step == 1
+    expected = torch.stack([fresh(batch) for batch in drawn]).mean()
+    expected.backward()
+    gradients = [value.grad for value in fresh.trained.values()]
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert norm.item() == pytest.approx(torch.nn.utils.get_total_norm(gradients).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["bf16"])
