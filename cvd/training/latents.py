@@ -14,8 +14,8 @@ from tqdm import tqdm
 from .errors import TrainingError
 from .pool import Pool
 
-ENCODE_BATCH = 32
-"""Frames in one call of the autoencoder."""
+ENCODE_BATCH, ENCODE_PIXELS = 32, 8 * 256**2
+"""Frames, and pixels of them, in one call of the autoencoder at most: eight frames of 256 x 256 fit on a small GPU."""
 
 
 def to_pixels(frames: torch.Tensor) -> torch.Tensor:
@@ -31,14 +31,20 @@ def to_images(pixels: torch.Tensor) -> np.ndarray:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, frames: torch.Tensor) -> torch.Tensor:
     """Frames (N, H, W, 3) uint8 to latents (N, C, h, w) of unit variance: the posterior's mean, scaled."""
-    means = [vae.encode(to_pixels(part.to(vae.device))).latent_dist.mode() for part in frames.split(ENCODE_BATCH)]
+    parts = frames.split(_batch(*frames.shape[1:3]))
+    means = [vae.encode(to_pixels(part.to(vae.device))).latent_dist.mode() for part in parts]
     return torch.cat(means).float() * vae.config.scaling_factor
 
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     """Latents (N, C, h, w) of unit variance to pixels (N, 3, H, W) in [-1, 1]."""
-    return torch.cat([vae.decode(part / vae.config.scaling_factor).sample for part in latents.split(ENCODE_BATCH)])
+    parts = latents.split(_batch(8 * latents.shape[-2], 8 * latents.shape[-1]))
+    return torch.cat([vae.decode(part / vae.config.scaling_factor).sample for part in parts])
+
+
+def _batch(height: int, width: int) -> int:
+    return min(ENCODE_BATCH, max(1, ENCODE_PIXELS // (height * width)))
 
 
 def encoder_fingerprint(vae: AutoencoderKL) -> str:
