@@ -11,9 +11,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ..model_info import ModelInfo, find_info
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
-from ..pipeline import CollaborativeVideoPipeline, ModelInfo, find_info
+from ..pipeline import CollaborativeVideoPipeline
 from ..sampling import official_scheduler
 from .autoencoder import LATENT_CHANNELS
 from .errors import TrainingError
