@@ -124,8 +124,9 @@ def _rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
             ("[bold]starter's world", "", ""),
             ("score S", _number(starter["score"], 3), "objects where cameras allow them"),
             ("named colours", _percent(starter["colours_right"]), "takes with all that are named"),
-            *_fidelity_rows("camera, from fitting the world", starter["camera_fidelity"]),
         ]
+        if starter["camera_fidelity"]["poses"]:
+            rows += _fidelity_rows("camera, from aligning the ground", starter["camera_fidelity"])
     if "clip" in document:
         rows += [
             ("[bold]CLIP", "", ""),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..cameras import Cameras
 from .matching import Features, Matcher, Matches, Points
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 AUC_DEGREES = (5.0, 10.0, 20.0)
 SMALLEST_BASELINE = 0.1

@@ -18,7 +18,7 @@ from ..cameras import Cameras
 from ..epipolar import DEGENERATE_BASELINE, fundamental_matrices
 from .matching import Features, Matcher, Matches, Points
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 CORRECT_WITHIN = 0.01
 """A match is correct within this share of the larger side. SuperGlue's 5e-4 is 1.4 % at the official focal length."""

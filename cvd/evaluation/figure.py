@@ -47,28 +47,26 @@ def draw_report(path: str | Path, report: TakeReport, evidence: Evidence) -> Non
     """
     if not report.consistency:
         raise RequestError("A single view has no consistency to draw.", "Evaluate a take of two or more views.")
-    with_objects = report.starter is not None and evidence.objects is not None
-    panels = 2 if with_objects else 1
+    starter, objects = report.starter, evidence.objects
+    panels = 1 if starter is None else 2
     strip = ROW * len({frame.views for frame in report.consistency}) + 0.25
     images = WIDTH / (2 + GAP) * evidence.take.cameras.height / evidence.take.cameras.width
-    axes = _stacked_axes([strip] * panels + [images] * panels, _title(report))
+    figure, axes = _stacked_axes([strip] * panels + [images] * panels, _title(report))
     precisions = [frame.precision for frame in report.consistency]
     numbers = evidence.take.frame_numbers
     _draw_strip(axes[0], report.consistency, precisions, numbers, "Matches that lie on their epipolar line, %")
     worst = min(report.consistency, key=lambda frame: (frame.precision, frame.matches))
     found = next(each for each in evidence.matched if (each.views, each.frame) == (worst.views, worst.frame))
     _draw_matches(axes[panels], evidence.take, worst, found)
-    if with_objects:
-        scores = [frame.score for frame in report.starter.frames]
-        _draw_strip(
-            axes[1], report.starter.frames, scores, numbers, "Starter score: objects where the cameras allow, %"
-        )
-        shown = [frame for frame in report.starter.frames if not np.isnan(frame.score)] or report.starter.frames
-        _draw_objects(axes[3], evidence.take, min(shown, key=lambda frame: frame.score), evidence.objects)
-    axes[0].figure.savefig(path, dpi=110)
+    if starter is not None and objects is not None:
+        scores = [frame.score for frame in starter.frames]
+        _draw_strip(axes[1], starter.frames, scores, numbers, "Starter score: objects where the cameras allow, %")
+        shown = [frame for frame in starter.frames if not np.isnan(frame.score)] or starter.frames
+        _draw_objects(axes[3], evidence.take, min(shown, key=lambda frame: frame.score), objects)
+    figure.savefig(path, dpi=110)
 
 
-def _stacked_axes(heights: Sequence[float], title: str) -> list[Axes]:
+def _stacked_axes(heights: Sequence[float], title: str) -> tuple[Figure, list[Axes]]:
     """Panels of the given heights in inches, one below the other."""
     width, height = LEFT + WIDTH + 0.2, sum(heights) + SPACE * (len(heights) + 1) + 0.35
     figure = Figure(figsize=(width, height))
@@ -77,7 +75,7 @@ def _stacked_axes(heights: Sequence[float], title: str) -> list[Axes]:
     for panel in heights:
         top -= SPACE + panel
         axes.append(figure.add_axes((LEFT / width, top / height, WIDTH / width, panel / height)))
-    return axes
+    return figure, axes
 
 
 def _title(report: TakeReport) -> str:
@@ -120,7 +118,8 @@ def _draw_matches(axes: Axes, take: Take, worst: FrameConsistency, found: ViewMa
         kept = picked[correct[picked] == kind]
         x, y = found.matches.x[kept], found.matches.y[kept] + [offset, 0]
         axes.add_collection(LineCollection(list(np.stack([x, y], 1)), colors=colour, linewidths=0.9, alpha=0.8))
-        axes.scatter(*np.concatenate([x, y]).T, s=9, color=colour, linewidths=0)
+        columns, rows = np.concatenate([x, y]).T
+        axes.scatter(columns, rows, s=9, color=colour, linewidths=0)
     title = f"Worst matches, {_where(take, worst)}: {correct.sum()} of {len(correct)} matches on their epipolar line"
     if len(correct):
         title += f" (teal), median {worst.median_distance:.1f} pixels away"

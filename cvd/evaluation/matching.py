@@ -17,7 +17,7 @@ from PIL import Image
 from ..errors import RequestError
 from .packages import installed, package_folder, require
 
-Points = NDArray[np.float64]
+Points = NDArray[np.floating]
 
 MATCHERS = ("disk", "sift")
 DETECTION_SIZE = 256

@@ -45,4 +45,7 @@ def package_folder(package: str) -> Path:
         RequestError: it is not installed.
     """
     require(package)
-    return Path(find_spec(package).submodule_search_locations[0])
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0])

@@ -23,7 +23,7 @@ from ..starter.render import FOG_DISTANCE
 from ..starter.sky import ATMOSPHERES
 from ..starter.world import PALETTE, SKIES, ground_from_camera
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Frames = NDArray[np.uint8]
 
 FOG_POWER = 3  # the renderer's

@@ -157,10 +157,12 @@ def evaluate_take(take: Take, matcher: Matcher, clip: Clip | None = None) -> tup
             colours=named_colours(take.prompt, objects) if take.prompt else None,
             fidelity=starter_fidelity(take),
         )
-    embeddings = None
+    embeddings, text_score, frame_score = None, None, None
     if clip is not None:
         views, frames = take.videos.shape[:2]
         embeddings = clip.embed_images(take.videos.reshape(-1, *take.videos.shape[2:])).reshape(views, frames, -1)
+        text_score = clip_text_score(embeddings, clip.embed_text(take.prompt)) if take.prompt else None
+        frame_score = clip_frame_score(embeddings)
     report = TakeReport(
         name=take.name,
         frame_numbers=take.frame_numbers,
@@ -170,10 +172,8 @@ def evaluate_take(take: Take, matcher: Matcher, clip: Clip | None = None) -> tup
         fidelity=camera_fidelity(take.cameras, features, matcher),
         identical=identical_trajectory_errors(take.videos / 255.0, take.cameras),
         starter=starter,
-        clip_text=None
-        if embeddings is None or not take.prompt
-        else clip_text_score(embeddings, clip.embed_text(take.prompt)),
-        clip_frame=None if embeddings is None else clip_frame_score(embeddings),
+        clip_text=text_score,
+        clip_frame=frame_score,
         embeddings=embeddings,
     )
     return report, Evidence(take, matched, objects)
@@ -222,8 +222,12 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
 
 def details(report: TakeReport) -> dict[str, Any]:
     """One take's figures and what they are made of, frame by frame, as JSON's types."""
-    document = {"name": report.name, "prompt": report.prompt, "frame_numbers": report.frame_numbers}
-    document |= summary([report])
+    document: dict[str, Any] = {
+        "name": report.name,
+        "prompt": report.prompt,
+        "frame_numbers": report.frame_numbers,
+        **summary([report]),
+    }
     document["consistency"]["frames"] = [asdict(frame) for frame in report.consistency]
     document["camera_fidelity"]["poses"] = [asdict(error) for error in report.fidelity.errors]
     document["identical_views"] = [asdict(pair) for pair in report.identical]

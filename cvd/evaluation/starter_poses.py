@@ -25,7 +25,7 @@ from ..starter.world import ground_from_camera
 from .camera_fidelity import CameraFidelity, PoseError, rotation_angle, translation_angle
 from .palette import Frames, find_objects
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 BLUR = 1.0
 """Standard deviation in pixels that frames are compared at: edges have to have a slope to be followed along."""

@@ -148,7 +148,7 @@ def named_colours(prompt: str, objects: Sequence[Sequence[Sequence[Region]]]) ->
 
     def is_found(colour: str) -> bool:
         shares = [np.mean([any(r.colour == colour for r in frame) for frame in view]) for view in objects]
-        return min(shares) >= FOUND_SHARE
+        return bool(min(shares) >= FOUND_SHARE)
 
     return NamedColours(named, tuple(colour for colour in named if is_found(colour)))
 
