@@ -60,7 +60,7 @@ class Generator:
 
         c2w, K = unpack_cameras(submit, buffers)
         cameras = Cameras(c2w, K, request.height, request.width)
-        settings = {
+        settings: dict[str, Any] = {
             "num_inference_steps": request.num_inference_steps,
             "guidance_scale": request.guidance_scale,
             "multistep": request.multistep,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
@@ -27,8 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     diffusers_logging.set_verbosity_error()
     transformers_logging.set_verbosity_error()
     try:
-        with warnings.catch_warnings():
-            _show_prompt_warnings_plainly()
+        with _plain_prompt_warnings():
             arguments.func(arguments)
     except CVDError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -39,15 +39,22 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _show_prompt_warnings_plainly() -> None:
-    """Where in the code it was noticed is of no use to who wrote the prompt."""
-    show = warnings.showwarning
+@contextmanager
+def _plain_prompt_warnings() -> Iterator[None]:
+    """Shows them in a line: where in the code they come from is of no use to who wrote the prompt."""
+    usual = warnings.formatwarning
 
-    def show_plainly(message: Any, category: type[Warning], *place: Any) -> None:
+    def plain(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
         if issubclass(category, PromptWarning):
-            print(f"warning: {message}", file=sys.stderr)
-        else:
-            show(message, category, *place)
+            return f"warning: {message}\n"
+        return usual(message, category, filename, lineno, line)
 
-    warnings.showwarning = show_plainly
-    warnings.simplefilter("always", PromptWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PromptWarning)
+        warnings.formatwarning = plain
+        try:
+            yield
+        finally:
+            warnings.formatwarning = usual

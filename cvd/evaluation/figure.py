@@ -21,6 +21,7 @@ from .consistency import (
     cross_view_distances,
     homogeneous,
 )
+from .matching import Points
 from .palette import Region
 from .report import Evidence, Take, TakeReport
 from .starter_score import StarterFrame
@@ -169,7 +170,7 @@ def _draw_pair(axes: Axes, take: Take, views: tuple[int, int], frame: int) -> fl
     return offset
 
 
-def _expected(geometry: PairGeometry, point: Array, height: int, width: int) -> Array:
+def _expected(geometry: PairGeometry, point: Points, height: int, width: int) -> Array:
     """Where a point may lie in the other image: (2, 2) ends of its epipolar line there, or (1, 2); NaN outside."""
     image = homogeneous(point[None])[0] @ geometry.matrix.T
     if geometry.degenerate:
