@@ -24,9 +24,8 @@ DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
 
 SMALLEST_EXTENT = 0.1
-"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline. Cameras
-that lie closer together than this are spread to it, so that those in a tiny scene attend as they would in a large
-one."""
+"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline.
+Cameras that lie closer together than this are spread to it: those in a tiny scene should attend as in a large one."""
 
 BIAS_BUDGET = 4 * 1024**3
 """Bytes of biases that are kept for one set of cameras, unless a single U-Net call needs more."""

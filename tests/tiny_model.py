@@ -8,9 +8,9 @@ from diffusers import AutoencoderKL
 from tokenizer_files import VOCABULARY_SIZE, write_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from cvd.model_info import ModelInfo
 from cvd.models.camera_encoder import CameraPoseEncoder
 from cvd.models.unet import CollaborativeUNet
-from cvd.model_info import ModelInfo
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.sampling import official_scheduler
 
