@@ -24,9 +24,10 @@ def main(argv: list[str] | None = None) -> int:
         command.add_parser(subparsers)
     training_cli.add_parser(subparsers)
     arguments = parser.parse_args(argv)
-    # Their warnings speak to people who load models by hand; what matters here is raised as an error.
-    diffusers_logging.set_verbosity_error()
-    transformers_logging.set_verbosity_error()
+    for library in (diffusers_logging, transformers_logging):
+        # Their warnings speak to people who load models by hand; what matters here is raised as an error.
+        library.set_verbosity_error()
+        library.disable_progress_bar()  # one for every file of a model, of which most take no time
     try:
         with _plain_prompt_warnings():
             arguments.func(arguments)

@@ -6,9 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from diffusers.utils import logging as diffusers_logging
-from transformers.utils import logging as transformers_logging
-
 from ..errors import RequestError
 from ..model_info import INFO_FILE, STARTER_NAME
 from ..takes import check_writable, writing
@@ -34,8 +31,6 @@ def run(arguments: argparse.Namespace) -> None:
     find_model(arguments)
     out: Path = arguments.out
     _check_output(out, arguments.model)
-    for library in (diffusers_logging, transformers_logging):
-        library.disable_progress_bar()  # they show one for each part, of a file or two
     model = load_model(arguments)
     with writing(out):
         (out / INFO_FILE).unlink(missing_ok=True)  # written last: a folder that has it is whole
