@@ -21,8 +21,8 @@ def epipolar_attention(
 ) -> torch.Tensor:
     """Attention of every view to its partner's pixels in the same frame, with an additive bias.
 
-    The bias of a view is handed to the kernel once: guidance branches and heads are folded into one axis along which it
-    broadcasts, so that it is never repeated in memory.
+    A view's bias goes to the kernel as it is, broadcast along the heads and handed over once for each guidance branch:
+    neither it nor queries, keys and values are copied.
 
     Args:
         query, key, value: (G, N, F, heads, L, d): G guidance branches of N views.
@@ -32,18 +32,21 @@ def epipolar_attention(
     Returns:
         (G, N, F, heads, L, d)
     """
-    branches, _, _, heads = query.shape[:4]
-
-    def fold(tensor: torch.Tensor, view: int) -> torch.Tensor:  # (F, G * heads, L, d)
-        return tensor[:, view].transpose(0, 1).flatten(1, 2)
-
-    views = [
+    branches, views = query.shape[:2]
+    masks = [bias.to(query.dtype)[:, None] for bias in biases]
+    attended = [
         scaled_dot_product_attention(
-            fold(query, view), fold(key, partner), fold(value, partner), attn_mask=bias.to(query.dtype)[:, None]
+            query[branch, view],
+            key[branch, partners[view]],
+            value[branch, partners[view]],
+            attn_mask=masks[view],
         )
-        for view, (partner, bias) in enumerate(zip(partners, biases, strict=True))
+        for branch in range(branches)
+        for view in range(views)
     ]
-    return torch.stack(views).unflatten(2, (branches, heads)).permute(2, 0, 1, 3, 4, 5)
+    # Stacked with the heads inside, as the kernel leaves them in memory and as the layers behind want them.
+    stacked = torch.stack([each.transpose(1, 2) for each in attended])
+    return stacked.unflatten(0, (branches, views)).transpose(3, 4)
 
 
 class CrossViewAttention(nn.Module):
@@ -79,9 +82,10 @@ class EpipolarBlock(nn.Module):
 
     def forward(self, tokens: torch.Tensor, context: EpipolarContext, biases: Sequence[torch.Tensor]) -> torch.Tensor:
         """tokens (G, N, F, L, C) to (G, N, F, L, C)."""
-        tokens = tokens + self.attn1(self.norm1(tokens), context, biases)
-        tokens = tokens + self.attn2(self.norm2(tokens), context, biases)
-        return tokens + self.ff(self.norm3(tokens))
+        # Sums are taken in place: at full size, fresh memory for each costs as much as a matrix product.
+        tokens = self.attn1(self.norm1(tokens), context, biases).add_(tokens)
+        tokens = self.attn2(self.norm2(tokens), context, biases).add_(tokens)
+        return self.ff(self.norm3(tokens)).add_(tokens)
 
 
 class EpipolarModule(nn.Module):

@@ -35,10 +35,11 @@ class PoseConditionedBlock(BasicTransformerBlock):
         normed = self.pos_embed(self.norm1(hidden))
         if pose is not None:
             merged = (normed.unflatten(0, (-1, pose.shape[0])) + pose).flatten(0, 1)
-            normed = normed + self.pose_scale * self.qkv_merge(merged)
-        hidden = hidden + self.attn1(normed)
-        hidden = hidden + self.attn2(self.pos_embed(self.norm2(hidden)))
-        return hidden + self.ff(self.norm3(hidden))
+            normed = self.qkv_merge(merged).mul_(self.pose_scale).add_(normed)
+        # Sums are taken in place: at full size, fresh memory for each costs as much as a matrix product.
+        hidden = self.attn1(normed).add_(hidden)
+        hidden = self.attn2(self.pos_embed(self.norm2(hidden))).add_(hidden)
+        return self.ff(self.norm3(hidden)).add_(hidden)
 
 
 class MotionModule(AnimateDiffTransformer3D):
