@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import torch
 from diffusers.models.unets.unet_motion_model import UNetMotionModel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from .devices import usable_device
 from .epipolar import EpipolarBias, EpipolarContext
@@ -25,6 +25,14 @@ from .plucker import plucker_maps
 from .trajectories import pattern_cameras
 
 GUIDANCE_BRANCHES = 2
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+"""PyTorch's counter knows attention on GPUs only."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def compare(
     with torch.inference_mode():
         peaks, flops = {}, {}
         for name, call in calls.items():
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
                 peaks[name] = _peak_bytes(call, device)
             flops[name] = counter.get_total_flops()
         seconds: dict[str, list[float]] = {name: [] for name in calls}

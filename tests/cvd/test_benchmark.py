@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.flop_counter import FlopCounterMode
 
-from cvd.benchmark import compare
+from cvd.benchmark import UNCOUNTED, compare
 from cvd.errors import RequestError
 
 
@@ -28,6 +30,13 @@ def test_flops_grow_with_the_batch() -> None:
     config |= {"cross_attention_dim": 16, "num_attention_heads": 2, "motion_num_attention_heads": 2}
     two, four = (compare(config, views=views, frames=4, size=32, repeats=1).ours.flops for views in (2, 4))
     assert 1.9 < four / two < 2.1
+
+
+def test_attention_is_counted() -> None:
+    query = torch.randn(1, 2, 64, 8)
+    with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+        scaled_dot_product_attention(query, query, query, attn_mask=torch.zeros(64, 64))
+    assert counter.get_total_flops() == 2 * (2 * 2 * 64 * 64 * 8)
 
 
 @pytest.mark.parametrize("batch", [{"frames": 20}, {"repeats": 0}, {"views": 0}, {"device": "cuda:63"}])
