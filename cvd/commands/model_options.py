@@ -11,7 +11,7 @@ import torch
 from ..checkpoints import EPIPOLAR_FILE
 from ..devices import usable_device
 from ..errors import CheckpointError, RequestError
-from ..model_info import OFFICIAL_INFO, STARTER_NAME, ModelInfo, find_info
+from ..model_info import INFO_FILE, OFFICIAL_INFO, STARTER_NAME, ModelInfo, find_info
 from ..pipeline import CollaborativeVideoPipeline
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -78,12 +78,12 @@ def load_model(arguments: argparse.Namespace) -> CollaborativeVideoPipeline:
 
 def _is_official(arguments: argparse.Namespace) -> bool:
     folder = Path(arguments.model)
-    if arguments.model == STARTER_NAME or (folder / "model.json").is_file():
+    if arguments.model == STARTER_NAME or (folder / INFO_FILE).is_file():
         return False
     if (folder / EPIPOLAR_FILE).is_file():
         return True
     raise CheckpointError(
-        f"{folder} is not a model: it has neither model.json nor {EPIPOLAR_FILE}.",
+        f"{folder} is not a model: it has neither {INFO_FILE} nor {EPIPOLAR_FILE}.",
         "Give a folder written by `python -m cvd convert`, or one with the official files.",
     )
 

@@ -19,14 +19,13 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..starter.materials import GAMMA, linear, second_tone
-from ..starter.render import FOG_DISTANCE
+from ..starter.render import FOG_DISTANCE, FOG_POWER
 from ..starter.sky import ATMOSPHERES
 from ..starter.world import PALETTE, SKIES, ground_from_camera
 
 Array = NDArray[np.floating]
 Frames = NDArray[np.uint8]
 
-FOG_POWER = 3  # the renderer's
 
 BACKGROUND_TOLERANCE = 0.05
 """Colours that differ less from the background's are background, in units of Oklab, where white is 1 from black."""

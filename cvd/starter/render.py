@@ -19,7 +19,7 @@ from cvd.starter.sky import ATMOSPHERES
 from cvd.starter.world import Scene, Solid, ground_from_camera, intrinsics
 
 SUPERSAMPLING = 2
-FOG_DISTANCE = 4.0
+FOG_DISTANCE, FOG_POWER = 4.0, 3
 PIXEL = 1 / 56
 """Width of a pixel at depth 1 in an image of 64 x 64: patterns of the ground fade as seen in it."""
 
@@ -231,7 +231,7 @@ class _Chunk:
         length = self._directions.square().sum(0).sqrt()
         seen = torch.isfinite(self._depth)
         # Cubic: the horizon is soft, but what is near keeps its colour, black above all.
-        fog = 1 - torch.exp(-((torch.where(seen, self._depth, 0.0) * length / FOG_DISTANCE) ** 3))
+        fog = 1 - torch.exp(-((torch.where(seen, self._depth, 0.0) * length / FOG_DISTANCE) ** FOG_POWER))
         # The ambient light comes from the sky: stronger on surfaces that face up.
         light = sun * self._sunward.clamp_min(0) + ambient * (0.75 + 0.25 * self._skyward)
         colour = torch.lerp(self._albedo.mul_(light), horizon, fog)

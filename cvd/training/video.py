@@ -5,6 +5,7 @@ All train parts of one model on clips; what is not the stage's own stays frozen.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -46,13 +47,13 @@ class VideoStage(Stage):
         self.text_encoder, self.vae = model.text_encoder, model.vae
         self._train_only(self._own_parameters())
 
+    @abstractmethod
     def _own_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that this stage trains, by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _conditioning(self, batch: Batch) -> dict[str, object]:
         """The U-Net's keyword arguments beside the text."""
-        raise NotImplementedError
 
     @property
     def request(self) -> Request:
