@@ -19,9 +19,10 @@ def plucker_maps(cameras: Cameras) -> NDArray[np.float32]:
     """
     c2w = cameras.relative_to_first_frame()
     x, y = np.meshgrid(np.arange(cameras.width) + 0.5, np.arange(cameras.height) + 0.5)
-    pixels = np.stack([x, y, np.ones_like(x)], -1)
-    camera_rays = np.einsum("vfij,hwj->vfhwi", np.linalg.inv(cameras.K), pixels)
-    directions = np.einsum("vfij,vfhwj->vfhwi", c2w[..., :3, :3], camera_rays)
+    pixels = np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3)
+    to_world = c2w[..., :3, :3] @ np.linalg.inv(cameras.K)
+    directions = pixels @ np.swapaxes(to_world, -1, -2)
+    directions = directions.reshape(*c2w.shape[:2], *x.shape, 3)
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     origins = np.broadcast_to(c2w[:, :, None, None, :3, 3], directions.shape)
     maps = np.concatenate([np.cross(origins, directions), directions], -1)

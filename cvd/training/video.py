@@ -38,7 +38,6 @@ class VideoStage(Stage):
     """
 
     views: ClassVar[int] = 1
-    timestep_draws: ClassVar[int] = 1
 
     def __init__(self, model: CollaborativeVideoPipeline, output: Path) -> None:
         super().__init__()
@@ -67,7 +66,7 @@ class VideoStage(Stage):
             self._latents(batch),
             lambda noisy, timesteps: self.unet(noisy, timesteps, text, **conditioning).sample,
             batch.seed,
-            self.timestep_draws,
+            layout=True,
             together=self.views,
             weight=None if batch.seen is None else latent_weight(batch.seen.to(self.device)),
         )
@@ -116,7 +115,6 @@ class CameraStage(VideoStage):
     """CameraCtrl: the camera encoder and the linears that merge its features into the motion modules."""
 
     name = "camera"
-    timestep_draws = 2
     learning_rate = 2e-3
     needs_cameras = True
 
@@ -133,7 +131,7 @@ class EpipolarStage(VideoStage):
 
     name = "epipolar"
     views = 2
-    timestep_draws = 2
+    batch_size = 2
 
     def _own_parameters(self) -> dict[str, nn.Parameter]:
         return _named(self.unet, self.unet.epipolar_parameters())

@@ -11,7 +11,7 @@ from ...cameras import Cameras
 from ..errors import TrainingError
 from ..latents import open_latents
 from ..pool import Pool
-from .sample import Request, Sample, Split
+from .sample import Request, Sample, Split, draw_sides
 
 
 class PoolData:
@@ -54,9 +54,7 @@ class PoolData:
                     f"The clips of {self.folder} have {pool.c2w.shape[2]} frames, the model makes {request.frames}.",
                     "Train on --data procedural, or render a pool for this model.",
                 )
-            side = int(rng.integers(2))
-            views = slice(None) if request.views == 2 else slice(side, side + 1)
-            index = (int(rng.integers(len(pool))), views)
+            index = (int(rng.integers(len(pool))), draw_sides(rng)[: request.views])
         return Sample(
             pool.captions[index[0]],
             frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,
