@@ -137,6 +137,7 @@ class Trainer:
         batches = self._batches()
         watch = _Watch(self)
         mean_loss: torch.Tensor | None = None
+        spent = 0.0  # since the processes last met: until then each has its own, and all have to end at the same step
         while self.progress < 1:
             began = time.monotonic()
             loss, norm = self._update(batches)
@@ -145,10 +146,12 @@ class Trainer:
             if together:
                 parallel.meet(self.accelerator, self.parameters)
                 self._check(mean_loss)
-            self.elapsed += time.monotonic() - began
+            spent += time.monotonic() - began
             if together:
-                self.elapsed = parallel.longest(self.accelerator, self.elapsed)
+                self.elapsed += parallel.longest(self.accelerator, spent)
+                spent = 0.0
                 watch.look(mean_loss, norm)
+        self.elapsed += parallel.longest(self.accelerator, spent)
         parallel.meet(self.accelerator, self.parameters)
         if mean_loss is not None:
             self._check(mean_loss)

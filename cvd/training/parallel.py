@@ -35,6 +35,6 @@ def meet(accelerator: Accelerator, parameters: Collection[nn.Parameter]) -> None
         parameter.copy_(piece.view_as(parameter))
 
 
-def longest(accelerator: Accelerator, elapsed: float) -> float:
-    """The longest time that any of the processes has trained, the same in all of them."""
-    return accelerator.gather(torch.tensor([elapsed], device=accelerator.device)).max().item()
+def longest(accelerator: Accelerator, seconds: float) -> float:
+    """The longest of all processes' times, the same in all of them."""
+    return accelerator.gather(torch.tensor([seconds], device=accelerator.device)).max().item()
