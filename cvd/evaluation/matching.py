@@ -144,7 +144,7 @@ class Sift:
         require("cv2")
         import cv2
 
-        self._sift = cv2.SIFT_create(MAX_KEYPOINTS, contrastThreshold=0.01, enable_precise_upscale=True)
+        self._sift = cv2.SIFT.create(MAX_KEYPOINTS, contrastThreshold=0.01, enable_precise_upscale=True)
 
     def detect(self, image: NDArray[np.uint8]) -> Features:
         """Up to 2048 features of an image (H, W, 3), sRGB."""
