@@ -27,7 +27,7 @@ from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
 from .plucker import plucker_maps
 from .request import check_request, with_defaults
-from .sampling import Anchors, PredictNoise, SolverName, denoise, make_solver, official_scheduler, unet_calls
+from .sampling import Anchors, Predict, SolverName, denoise, make_solver, official_scheduler, unet_calls
 from .weight_files import empty_model, load_part, read_config
 from .windows import blend_weights, window_starts
 
@@ -226,7 +226,7 @@ class CollaborativeVideoPipeline:
         final = denoise(
             noise,
             solver,
-            self._noise_predictor(text, self._windows(cameras), guidance_scale, matching, predictions, report),
+            self._predictor(text, self._windows(cameras), guidance_scale, matching, predictions, report),
             lambda n: draws.renoise(n, shape),
             multistep,
             accumulate_step,
@@ -238,7 +238,7 @@ class CollaborativeVideoPipeline:
         videos = self._decode(final[len(anchors.latents) :], report)
         return Output(np.concatenate([anchors.videos, videos]), final.cpu().numpy())
 
-    def _noise_predictor(
+    def _predictor(
         self,
         text: torch.Tensor,
         windows: Sequence[_Window],
@@ -246,12 +246,12 @@ class CollaborativeVideoPipeline:
         matching: Callable[[], tuple[list[int], Slope]],
         predictions: int,
         report: Callable[[Progress], None],
-    ) -> PredictNoise:
-        """Predicts all views' guided noise, under a matching drawn for each prediction, blended over the windows."""
+    ) -> Predict:
+        """Predicts all views' guided noise or velocity, under a matching drawn for each call, blended over windows."""
         done, calls = 0, predictions * len(windows)
         report(Progress("encoding", 1, 1))
 
-        def predict_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
             nonlocal done
             partners, slope = matching()
             predicted = torch.zeros_like(latents)
@@ -266,7 +266,7 @@ class CollaborativeVideoPipeline:
                 report(Progress("denoising", done, calls))
             return predicted
 
-        return predict_noise
+        return predict
 
     def _held(self, anchors: Output, draws: Draws) -> Anchors:
         finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)

@@ -24,11 +24,15 @@ FEW_STEPS = 100
 NOISE_FROM = 900
 """From this timestep on, a video's share in its latents is at most 7 % in amplitude."""
 
-PredictNoise = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def official_scheduler() -> DDIMScheduler:
-    """DDIM as the official release configures it: 1000 steps, linear beta, offset 1, no clipping."""
+def official_scheduler(prediction_type: Literal["epsilon", "v_prediction"] = "epsilon") -> DDIMScheduler:
+    """DDIM as the official release configures it: 1000 steps, linear beta, offset 1, no clipping.
+
+    Args:
+        prediction_type: what the U-Net predicts: the noise, as the official one, or the velocity.
+    """
     return DDIMScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
         beta_start=0.00085,
@@ -36,6 +40,7 @@ def official_scheduler() -> DDIMScheduler:
         beta_schedule="linear",
         steps_offset=1,
         clip_sample=False,
+        prediction_type=prediction_type,
     )
 
 
@@ -112,7 +117,7 @@ class Anchors:
 def denoise(
     noise: torch.Tensor,
     solver: Scheduler,
-    predict_noise: PredictNoise,
+    predict: Predict,
     renoise: Callable[[int], torch.Tensor],
     multistep: int = 1,
     accumulate_step: int = 1,
@@ -124,10 +129,11 @@ def denoise(
     Args:
         noise: (V, C, F, h, w), standard normal.
         solver: from `make_solver`.
-        predict_noise: guided noise of all views, from (latents, timestep), under a matching it draws for this call.
+        predict: guided prediction of all views (of their noise or velocity, as the solver's configuration says), from
+            (latents, timestep), under a matching it draws for this call.
         renoise: the n-th noise to go back a timestep with, of the latents' shape.
         multistep: recurrences of every timestep but the last.
-        accumulate_step: matchings whose noise is averaged in each recurrence.
+        accumulate_step: matchings whose predictions are averaged in each recurrence.
         anchors: finished views, which stay fixed; they are the first ones.
         on_latents: sees the latents after every timestep.
 
@@ -145,7 +151,7 @@ def denoise(
             # A solver may remember its steps; one that is gone back on must not be among them.
             attempt = copy.deepcopy(solver)
             scaled = attempt.scale_model_input(latents, timestep)
-            predicted = sum(predict_noise(scaled, timestep) for _ in range(accumulate_step)) / accumulate_step
+            predicted = sum(predict(scaled, timestep) for _ in range(accumulate_step)) / accumulate_step
             latents = attempt.step(predicted, timestep, latents).prev_sample
             if recurrence < recurrences - 1:
                 next_alpha, next_sigma = marginal(solver, index + 1)

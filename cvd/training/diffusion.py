@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from diffusers import DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
-
-from ..sampling import official_scheduler
 
 MIN_SNR_GAMMA = 5.0
 """Timesteps of a signal-to-noise ratio above it weigh less (Hang et al., 2023): faint noise is a lot of loss that
@@ -17,6 +16,7 @@ VALIDATION_STEPS = 20
 
 
 def diffusion_loss(
+    scheduler: DDIMScheduler,
     latents: torch.Tensor,
     predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     seed: int,
@@ -24,11 +24,12 @@ def diffusion_loss(
     together: int = 1,
     weight: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Mean squared error of the predicted noise, weighted by timestep.
+    """Mean squared error of the predicted noise, weighted by timestep; from a predicted velocity, of what it implies.
 
     Args:
+        scheduler: the model's: its noise schedule, and what the model predicts.
         latents: (B, ...) of unit variance.
-        predict: predicted noise from noisy latents (B, ...) and timesteps (B,).
+        predict: the model's prediction from noisy latents (B, ...) and timesteps (B,).
         seed: fixes timesteps and noise.
         layout: dwell on the noisy end, where it is decided what is where in a video, and with it whether views agree:
             the timestep is the larger of two uniform draws, and errors weigh by 1/sqrt(alphas_cumprod), between
@@ -37,7 +38,7 @@ def diffusion_loss(
         together: how many consecutive rows, the views of a scene, share a timestep.
         weight: broadcasts to the latents; 0 where they do not count.
     """
-    scheduler, generator = official_scheduler(), torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     draws = torch.randint(0, 1000, (2 if layout else 1, len(latents) // together), generator=generator)
     timesteps = draws.amax(0).repeat_interleave(together).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents.device)
@@ -46,7 +47,11 @@ def diffusion_loss(
     timestep_weight = (MIN_SNR_GAMMA * (1 - signal) / signal).clamp(max=1)
     if layout:
         timestep_weight = timestep_weight / signal.sqrt()
-    error = F.mse_loss(predict(noisy, timesteps).float(), noise, reduction="none")
+    predicted = predict(noisy, timesteps).float()
+    if scheduler.config.prediction_type == "v_prediction":
+        share = signal.view(-1, *[1] * (latents.ndim - 1))
+        predicted = share.sqrt() * predicted + (1 - share).sqrt() * noisy
+    error = F.mse_loss(predicted, noise, reduction="none")
     if weight is None:
         error = error.flatten(1).mean(1)
     else:
@@ -64,6 +69,7 @@ def embed(tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel, captions: Seque
 
 @torch.no_grad()
 def sample(
+    scheduler: DDIMScheduler,
     shape: tuple[int, ...],
     text: torch.Tensor,
     empty_text: torch.Tensor,
@@ -71,7 +77,7 @@ def sample(
     guidance_scale: float,
 ) -> torch.Tensor:
     """Guided DDIM samples (B, ...) from text (B, tokens, D); ``predict`` takes both branches, empty text first."""
-    scheduler = official_scheduler()
+    scheduler = DDIMScheduler.from_config(scheduler.config)
     scheduler.set_timesteps(VALIDATION_STEPS)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(text.device)
     both_texts = torch.cat([empty_text.expand_as(text), text])

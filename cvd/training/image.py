@@ -15,7 +15,7 @@ from .batches import Batch
 from .datasets import Request
 from .diffusion import diffusion_loss, embed, sample
 from .latents import decode, to_images
-from .model import STARTER_INFO, extract_image_unet, merge_image_unet, save_model, save_tokenizer
+from .model import STARTER_INFO, extract_image_unet, merge_image_unet, save_model, save_tokenizer, starter_scheduler
 from .stage import Stage
 
 SAMPLES_PER_CAPTION = 5
@@ -47,6 +47,7 @@ class ImageStage(Stage):
         super().__init__()
         self.unet, self.text_encoder, self.tokenizer, self.vae = unet, text_encoder, tokenizer, vae
         self.output, self.model = output, model
+        self.scheduler = starter_scheduler() if model is None else model.scheduler
         self._train_only(
             {f"unet.{name}": p for name, p in unet.named_parameters()}
             | {f"text_encoder.{name}": p for name, p in text_encoder.named_parameters()}
@@ -65,7 +66,10 @@ class ImageStage(Stage):
     def forward(self, batch: Batch) -> torch.Tensor:
         text = embed(self.tokenizer, self.text_encoder, batch.captions)
         return diffusion_loss(
-            self._latents(batch)[:, :, 0], lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample, batch.seed
+            self.scheduler,
+            self._latents(batch)[:, :, 0],
+            lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample,
+            batch.seed,
         )
 
     @torch.no_grad()
@@ -77,7 +81,12 @@ class ImageStage(Stage):
         empty = embed(self.tokenizer, self.text_encoder, [""])
         guidance_scale = (self.model.model_info if self.model else STARTER_INFO).guidance_scale
         generated = sample(
-            (len(text), *true.shape[1:]), text, empty, lambda *inputs: self.unet(*inputs).sample, guidance_scale
+            self.scheduler,
+            (len(text), *true.shape[1:]),
+            text,
+            empty,
+            lambda *inputs: self.unet(*inputs).sample,
+            guidance_scale,
         )
         rows = torch.cat([true[:, None], generated.unflatten(0, (-1, SAMPLES_PER_CAPTION))], 1)
         images = to_images(decode(self.vae, rows.flatten(0, 1)))

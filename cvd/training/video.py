@@ -63,6 +63,7 @@ class VideoStage(Stage):
             text = embed(self.model.tokenizer, self.text_encoder, batch.captions)
         conditioning = self._conditioning(batch)
         return diffusion_loss(
+            self.model.scheduler,
             self._latents(batch),
             lambda noisy, timesteps: self.unet(noisy, timesteps, text, **conditioning).sample,
             batch.seed,
@@ -79,6 +80,7 @@ class VideoStage(Stage):
         empty = embed(self.model.tokenizer, self.text_encoder, [""])
         conditioning = self._conditioning(self.validation)
         generated = sample(
+            self.model.scheduler,
             tuple(true.shape),
             text,
             empty,

@@ -172,21 +172,23 @@ def test_windows_share_their_noise() -> None:
 
 @pytest.mark.parametrize("scheduler", ["ddim", "dpmsolver++", "euler"])
 @pytest.mark.parametrize("multistep", [1, 3])
-def test_solvers_end_where_the_noise_is_known(scheduler: str, multistep: int) -> None:
-    """With the true noise of a known clean signal, every solver returns that signal, recurrences or not."""
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_solvers_end_where_the_noise_is_known(scheduler: str, multistep: int, prediction_type: str) -> None:
+    """With the true noise, or velocity, of a known clean signal, every solver returns it, recurrences or not."""
     clean = torch.randn(2, 4, 3, 2, 2, generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
-    solver = make_solver(scheduler, official_scheduler().config, 6)
+    solver = make_solver(scheduler, official_scheduler(prediction_type).config, 6)
     alphas = official_scheduler().alphas_cumprod
 
-    def true_noise(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    def truth(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
         position = float(timestep)
         low = int(position)
         kept = torch.lerp(alphas[low], alphas[min(low + 1, 999)], position - low)
-        return (latents - kept.sqrt() * clean) / (1 - kept).sqrt()
+        noise = (latents - kept.sqrt() * clean) / (1 - kept).sqrt()
+        return noise if prediction_type == "epsilon" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
 
     noise = torch.randn(clean.shape, generator=generator)
-    final = denoise(noise, solver, true_noise, lambda n: torch.randn(clean.shape, generator=generator), multistep)
+    final = denoise(noise, solver, truth, lambda n: torch.randn(clean.shape, generator=generator), multistep)
     torch.testing.assert_close(final, clean, atol=0.02, rtol=0)
 
 

@@ -11,6 +11,7 @@ from training.tiny import tiny_model, trainer
 
 from cvd.cameras import Cameras
 from cvd.epipolar import EpipolarBias
+from cvd.sampling import official_scheduler
 from cvd.starter.procedural import draw, render_draws
 from cvd.training.datasets import Videos
 from cvd.training.diffusion import diffusion_loss
@@ -58,7 +59,7 @@ def test_errors_where_nothing_is_seen_do_not_count():
         def predict(noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
             return seen["noise"] + offset
 
-        return diffusion_loss(latents, predict, seed=0, weight=weight).item()
+        return diffusion_loss(official_scheduler(), latents, predict, seed=0, weight=weight).item()
 
     generator = torch.Generator().manual_seed(0)  # as the loss draws: timesteps first
     torch.randint(0, 1000, (1, 2), generator=generator)

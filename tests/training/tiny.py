@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from cvd.pipeline import CollaborativeVideoPipeline
-from cvd.sampling import official_scheduler
 from cvd.starter.captions import VOCABULARY
 from cvd.training.autoencoder import build_autoencoder
 from cvd.training.batches import Mixture
@@ -18,6 +17,7 @@ from cvd.training.model import (
     build_camera_encoder,
     build_collaborative_unet,
     build_image_unet,
+    starter_scheduler,
 )
 from cvd.training.stage import Stage
 from cvd.training.text import build_text_encoder, build_tokenizer
@@ -42,7 +42,7 @@ def tiny_model() -> CollaborativeVideoPipeline:
         vae=build_autoencoder(SIZES.autoencoder),
         text_encoder=build_text_encoder(tokenizer, SIZES.text),
         tokenizer=tokenizer,
-        scheduler=official_scheduler(),
+        scheduler=starter_scheduler(),
         model_info=replace(STARTER_INFO, name="tiny", native_size=SIDE, size_multiple=8),
     )
 

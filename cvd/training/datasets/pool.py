@@ -11,7 +11,7 @@ from ...cameras import Cameras
 from ..errors import TrainingError
 from ..latents import open_latents
 from ..pool import Pool
-from .sample import Request, Sample, Split, draw_sides
+from .sample import Request, Sample, Split
 
 
 class PoolData:
@@ -54,7 +54,8 @@ class PoolData:
                     f"The clips of {self.folder} have {pool.c2w.shape[2]} frames, the model makes {request.frames}.",
                     "Train on --data procedural, or render a pool for this model.",
                 )
-            index = (int(rng.integers(len(pool))), draw_sides(rng)[: request.views])
+            side = int(rng.integers(2))
+            index = (int(rng.integers(len(pool))), [side, 1 - side][: request.views])
         return Sample(
             pool.captions[index[0]],
             frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,

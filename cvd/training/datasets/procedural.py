@@ -6,7 +6,7 @@ import numpy as np
 
 from ...cameras import Cameras
 from ...starter.procedural import draw, render_draws
-from .sample import Request, Sample, draw_sides
+from .sample import Request, Sample
 
 
 class Procedural:
@@ -23,6 +23,5 @@ class Procedural:
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
         (clips,) = render_draws([draw(rng, request.views, request.frames)], self.width, self.height)
-        sides = draw_sides(rng) if request.views == 2 else [0]
-        cameras = Cameras(clips.c2w[sides], clips.K[sides], self.height, self.width)
-        return Sample(clips.caption, frames=clips.frames[sides], cameras=cameras)
+        cameras = Cameras(clips.c2w, clips.K, self.height, self.width)
+        return Sample(clips.caption, frames=clips.frames, cameras=cameras)

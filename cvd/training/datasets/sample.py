@@ -22,10 +22,6 @@ HELD_OUT = 50
 MAX_STRIDE = 8
 """Between two frames that are kept lie at most so many of a video's: fast enough for any camera move."""
 
-SAME_VIDEO_SHARE = 0.2
-"""Of the pairs of the procedural world, so many are one video twice, from the same cameras: what agrees with what is
-then certain, and quickly learned; and such pairs are asked for (the paper's appendix A.4)."""
-
 DRAWS = 100
 """Clips drawn before a data set is said to have none that is long enough."""
 
@@ -79,12 +75,6 @@ class DataSet(Protocol):
         Raises:
             TrainingError: the data set has nothing of that kind, or a file in it cannot be read.
         """
-
-
-def draw_sides(rng: np.random.Generator) -> list[int]:
-    """Which videos of a procedural pair to show: both, in either order, or one of them twice."""
-    side = int(rng.integers(2))
-    return [side, side if rng.random() < SAME_VIDEO_SHARE else 1 - side]
 
 
 def split_names(names: Sequence[str], split: Split) -> list[str]:
