@@ -134,6 +134,7 @@ class EpipolarStage(VideoStage):
     name = "epipolar"
     views = 2
     batch_size = 2
+    learning_rate = 7e-4
 
     def _own_parameters(self) -> dict[str, nn.Parameter]:
         return _named(self.unet, self.unet.epipolar_parameters())
@@ -159,7 +160,7 @@ class JointStage(EpipolarStage):
     """
 
     name = "joint"
-    learning_rate = 7e-4
+    learning_rate = 4e-4
     needs_cameras = True
 
     def _own_parameters(self) -> dict[str, nn.Parameter]:
