@@ -19,6 +19,12 @@ from .cameras import Cameras
 
 Array = NDArray[np.float64]
 Slope = float | Literal["horizontal"]
+WithoutBaseline = Literal["line", "point"]
+"""What a pixel attends to where two cameras have no baseline: a pseudo-line through its counterpart, as the official
+weights were trained, or the counterpart itself."""
+
+CROSSING_SLOPES: tuple[Slope, Slope] = (0.0, 0.5)
+"""Of two lines whose crossing is a point."""
 
 DEGENERATE_BASELINE = 1e-4
 """Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
@@ -110,6 +116,29 @@ def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> t
     return bias.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
 
+def bias_without_baseline(
+    pixels: Array,
+    homography: Array,
+    slope: Slope,
+    attend_to: WithoutBaseline,
+    height: int,
+    width: int,
+    device: torch.device | str,
+) -> torch.Tensor:
+    """The bias of `pseudo_lines` at a slope, or that of two lines that cross in the counterpart; arguments as there.
+
+    Returns:
+        (F, L, L) query by key, at most 0.
+    """
+    slopes = (slope,) if attend_to == "line" else CROSSING_SLOPES
+    keys = torch.as_tensor(pixels, dtype=torch.float32, device=device)
+    lines = [pseudo_lines(pixels, homography, each, height, width) for each in slopes]
+    biases = [
+        bias_from_lines(torch.as_tensor(each, dtype=torch.float32, device=device), keys, height) for each in lines
+    ]
+    return torch.stack(biases).sum(0)
+
+
 class PairBias(Protocol):
     """What gives the attention bias between two views: their cameras (`EpipolarBias`) or, in training, homographies."""
 
@@ -123,18 +152,25 @@ class EpipolarBias:
     """Attention biases between the views of one set of cameras, computed when first asked for and kept.
 
     Frames in which two cameras have no baseline take pseudo-lines, whose slope is new for every U-Net call; only those
-    frames are computed again then, in place.
+    frames are computed again then, in place. With `without_baseline` "point" they need not be.
 
     Args:
         cameras: V views of F frames.
         dtype, device: of the biases, those of the U-Net's activations.
         budget: bytes of biases to keep; the least recently used pair goes first, but never one of `in_use`.
+        without_baseline: what frames without a baseline take, as the model was trained.
     """
 
     def __init__(
-        self, cameras: Cameras, dtype: torch.dtype, device: torch.device | str, budget: int = BIAS_BUDGET
+        self,
+        cameras: Cameras,
+        dtype: torch.dtype,
+        device: torch.device | str,
+        budget: int = BIAS_BUDGET,
+        without_baseline: WithoutBaseline = "line",
     ) -> None:
         self.cameras, self.dtype, self.device, self.budget = cameras, dtype, device, budget
+        self.without_baseline = without_baseline
         centres = cameras.c2w[..., :3, 3]
         self._extent = np.linalg.norm(centres[:, None] - centres[None], axis=-1).max()
         self._extent = max(self._extent, np.linalg.norm(centres - centres[:, :1], axis=-1).max())
@@ -155,7 +191,7 @@ class EpipolarBias:
             self._make_room(bias.nbytes)
         else:
             bias, last_slope = self._kept[name]
-            if degenerate.size and slope != last_slope:
+            if self.without_baseline == "line" and degenerate.size and slope != last_slope:
                 bias[degenerate] = self._compute(query, key, rows, columns, slope, degenerate)
         self._kept[name] = (bias, slope)
         self._kept.move_to_end(name)
@@ -174,18 +210,22 @@ class EpipolarBias:
         c2w_query, c2w_key = camera.c2w[query, frames], camera.c2w[key, frames]
         K_query, K_key = camera.K[query, frames], camera.K[key, frames]
         pixels = pixel_grid(camera.height, camera.width, rows, columns)
-        spread = max(SMALLEST_EXTENT / self._extent, 1) if self._extent > 0 else 1
-        lines = spread * epipolar_lines(fundamental_matrices(c2w_query, K_query, c2w_key, K_key), pixels)
+        bias = torch.empty(len(frames), len(pixels), len(pixels), device=self.device)
         pseudo = np.isin(frames, self._degenerate(query, key))
         if pseudo.any():
-            rotation = np.swapaxes(c2w_key[:, :3, :3], -1, -2) @ c2w_query[:, :3, :3]
-            homography = K_key @ rotation @ np.linalg.inv(K_query)
-            lines[pseudo] = pseudo_lines(pixels, homography[pseudo], slope, camera.height, camera.width)
-        bias = bias_from_lines(
-            torch.as_tensor(lines, dtype=torch.float32, device=self.device),
-            torch.as_tensor(pixels, dtype=torch.float32, device=self.device),
-            camera.height,
-        )
+            rotation = np.swapaxes(c2w_key[pseudo, :3, :3], -1, -2) @ c2w_query[pseudo, :3, :3]
+            homography = K_key[pseudo] @ rotation @ np.linalg.inv(K_query[pseudo])
+            bias[pseudo] = bias_without_baseline(
+                pixels, homography, slope, self.without_baseline, camera.height, camera.width, self.device
+            )
+        if not pseudo.all():
+            spread = max(SMALLEST_EXTENT / self._extent, 1)
+            fundamental = fundamental_matrices(*(each[~pseudo] for each in (c2w_query, K_query, c2w_key, K_key)))
+            bias[~pseudo] = bias_from_lines(
+                torch.as_tensor(spread * epipolar_lines(fundamental, pixels), dtype=torch.float32, device=self.device),
+                torch.as_tensor(pixels, dtype=torch.float32, device=self.device),
+                camera.height,
+            )
         return bias.to(self.dtype)
 
     def _make_room(self, nbytes: int) -> None:

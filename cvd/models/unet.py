@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_motion_model import UNetMotionModel
 from torch import nn
 
-from ..epipolar import EpipolarContext
+from ..epipolar import EpipolarContext, WithoutBaseline
 from .epipolar_attention import EpipolarModule
 from .pose_attention import MotionModule
 
@@ -50,6 +50,7 @@ class CollaborativeUNet(UNetMotionModel):
         motion_num_attention_heads: of the motion and epipolar modules.
         motion_max_seq_length: length of the motion modules' positional table, the largest number of frames.
         cross_attention_levels: how many levels, from the finest, have spatial transformers.
+        without_baseline: what pixels attended to in training where two cameras have no baseline.
         The others are `UNetMotionModel`'s.
     """
 
@@ -71,6 +72,7 @@ class CollaborativeUNet(UNetMotionModel):
         motion_max_seq_length: int = 32,
         norm_num_groups: int = 32,
         norm_eps: float = 1e-5,
+        without_baseline: WithoutBaseline = "line",
     ) -> None:
         plain_levels = len(block_out_channels) - cross_attention_levels
         super().__init__(

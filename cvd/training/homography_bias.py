@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..epipolar import Slope, bias_from_lines, pixel_grid, pseudo_lines
+from ..epipolar import Slope, WithoutBaseline, bias_without_baseline, pixel_grid
 
 TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 """From `pixel_grid`'s coordinates, whose first pixel lies at 0, to those with the origin at the image's corner."""
@@ -17,10 +17,18 @@ class HomographyBias:
     Args:
         homographies: (scenes, F, 3, 3) from the pixels of view 2 i to those of view 2 i + 1, corner origin.
         height, width: of the images.
+        without_baseline: whether pixels attend to pseudo-lines or to what the homography maps them to.
     """
 
-    def __init__(self, homographies: np.ndarray, height: int, width: int, device: torch.device | str) -> None:
-        self.height, self.width, self.device = height, width, device
+    def __init__(
+        self,
+        homographies: np.ndarray,
+        height: int,
+        width: int,
+        device: torch.device | str,
+        without_baseline: WithoutBaseline = "line",
+    ) -> None:
+        self.height, self.width, self.device, self.without_baseline = height, width, device, without_baseline
         forward = np.linalg.inv(TO_CORNER) @ homographies @ TO_CORNER
         self._homographies = np.stack([forward, np.linalg.inv(forward)], 1).reshape(-1, *forward.shape[1:])
         self.in_use: frozenset[tuple[int, int]] = frozenset()
@@ -33,10 +41,13 @@ class HomographyBias:
         name = (query, rows, columns, slope)
         if name not in self._kept:
             pixels = pixel_grid(self.height, self.width, rows, columns)
-            lines = pseudo_lines(pixels, self._homographies[query], slope, self.height, self.width)
-            self._kept[name] = bias_from_lines(
-                torch.as_tensor(lines, dtype=torch.float32, device=self.device),
-                torch.as_tensor(pixels, dtype=torch.float32, device=self.device),
+            self._kept[name] = bias_without_baseline(
+                pixels,
+                self._homographies[query],
+                slope,
+                self.without_baseline,
                 self.height,
+                self.width,
+                self.device,
             )
         return self._kept[name]

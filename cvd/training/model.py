@@ -65,7 +65,9 @@ def build_image_unet(sizes: Sizes) -> UNet2DConditionModel:
 
 def build_collaborative_unet(image_unet: UNet2DConditionModel, frames: int) -> CollaborativeUNet:
     """The image U-Net with new motion and epipolar modules, which change nothing until they are trained."""
-    unet = CollaborativeUNet.from_unet2d(image_unet, motion_num_attention_heads=HEADS, motion_max_seq_length=frames)
+    unet = CollaborativeUNet.from_unet2d(
+        image_unet, motion_num_attention_heads=HEADS, motion_max_seq_length=frames, without_baseline="point"
+    )
     for _, module in unet.collaborative_modules():
         nn.init.zeros_(module.motion.proj_out.weight)
         nn.init.zeros_(module.motion.proj_out.bias)

@@ -145,6 +145,18 @@ def test_bias_is_computed_once_and_only_slopes_change_it() -> None:
     assert torch.equal(again, fresh)
 
 
+def test_without_a_baseline_a_pixel_may_attend_to_its_counterpart_alone() -> None:
+    """Frame 0 shares one pose; in the others, which have a baseline, nothing changes, and no slope matters."""
+    lines = EpipolarBias(spreading_cameras(), torch.float32, "cpu")
+    points = EpipolarBias(spreading_cameras(), torch.float32, "cpu", without_baseline="point")
+    bias = points.pair(0, 1, 8, 8, 0.3).clone()
+    weights = bias[0].softmax(-1)
+    assert torch.equal(weights.argmax(-1), torch.arange(64))
+    assert (weights.diagonal() > 0.4).all()
+    assert torch.equal(bias[1:], lines.pair(0, 1, 8, 8, 0.3)[1:])
+    assert torch.equal(points.pair(0, 1, 8, 8, 0.8), bias)
+
+
 def test_bias_stays_within_its_budget() -> None:
     size = 4 * 64 * 64 * 4
     bias = EpipolarBias(spreading_cameras(), torch.float32, "cpu", budget=2 * size)

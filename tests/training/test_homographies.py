@@ -20,16 +20,18 @@ from cvd.training.loop import Settings
 from cvd.training.video import EpipolarStage, latent_weight
 
 
-def test_a_homography_gives_the_lines_that_a_turned_camera_gives():
+@pytest.mark.parametrize("without_baseline", ["line", "point"])
+def test_a_homography_gives_the_bias_that_a_turned_camera_gives(without_baseline: str):
     """Cameras at one place see each other's images through a homography."""
     K = np.array([[60, 0, 32], [0, 60, 32], [0, 0, 1.0]])
     c2w = np.tile(np.eye(4), (2, 3, 1, 1))
     c2w[1, :, :3, :3] = Rotation.from_rotvec([[0, 0, 0], [0, 0.1, 0.05], [0.05, 0.2, 0.1]]).as_matrix()
-    cameras = EpipolarBias(Cameras(c2w, K, 64, 64), torch.float32, "cpu")
+    cameras = EpipolarBias(Cameras(c2w, K, 64, 64), torch.float32, "cpu", without_baseline=without_baseline)
     homographies = K @ c2w[1, :, :3, :3].swapaxes(-1, -2) @ np.linalg.inv(K)
 
     # The camera bias takes integer-centred pixels for those of K, as the official weights were trained.
-    bias = HomographyBias((TO_CORNER @ homographies @ np.linalg.inv(TO_CORNER))[None], 64, 64, "cpu")
+    corner = (TO_CORNER @ homographies @ np.linalg.inv(TO_CORNER))[None]
+    bias = HomographyBias(corner, 64, 64, "cpu", without_baseline)
 
     for query, key in ((0, 1), (1, 0)):
         for slope in (0.3, 0.8):
