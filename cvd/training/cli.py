@@ -34,13 +34,13 @@ STAGES = {
     "joint": "the whole U-Net and the camera encoder, on pairs of videos with cameras (the starter's last stage)",
 }
 STARTER_MINUTES = {
-    "autoencoder": 24.0,
+    "autoencoder": 49.0,
     "decoder": 15.0,
-    "image": 35.0,
-    "motion": 12.0,
-    "camera": 15.0,
-    "epipolar": 15.0,
-    "joint": 25.0,
+    "image": 55.0,
+    "motion": 8.0,
+    "camera": 7.0,
+    "epipolar": 10.0,
+    "joint": 48.0,
 }
 """What the stages of the starter model took on two processor cores."""
 
