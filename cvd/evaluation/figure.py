@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +36,9 @@ RIGHT, WRONG = "#0fb89a", "#f0502a"
 
 WIDTH, LEFT, SPACE, ROW = 9.0, 0.9, 0.55, 0.32
 """Inches: of the panels, of the labels beside them, of the title above each, of a strip's row."""
+
+CHARACTERS_PER_INCH = 15
+"""Of captions, at their size."""
 
 GAP = 0.03
 """Between the two images, as a share of their width."""
@@ -193,14 +197,15 @@ def _expected(geometry: PairGeometry, point: Points, height: int, width: int) ->
 def draw_contact_sheet(path: str | Path, takes: Sequence[Take], columns: int = 2, frames: int = 4) -> None:
     """Writes a PNG with some evenly spread frames of every take, a row of them for each view, below its prompt."""
     rows, views = -(-len(takes) // columns), max(take.cameras.views for take in takes)
-    tile, text, gap = 0.85, 0.3, 0.25
+    tile, text, gap = 0.85, 0.42, 0.25
     block = frames * tile, views * tile + text
     figure = Figure(figsize=(columns * (block[0] + gap) + gap, rows * block[1] + gap))
     width, height = figure.get_size_inches()
     for number, take in enumerate(takes):
         row, column = divmod(number, columns)
         left, top = gap + column * (block[0] + gap), height - row * block[1] - text
-        figure.text(left / width, (top + 0.06) / height, f"{number + 1}. {take.prompt}", fontsize=7.5)
+        caption = textwrap.fill(f"{number + 1}. {take.prompt}", int(CHARACTERS_PER_INCH * block[0]))
+        figure.text(left / width, (top + 0.06) / height, caption, fontsize=7.5)
         picked = np.linspace(0, take.cameras.frames - 1, frames).round().astype(int)
         strip = np.concatenate([np.concatenate(list(video[picked]), axis=1) for video in take.videos])
         extent = (left / width, (top - views * tile) / height, block[0] / width, views * tile / height)
