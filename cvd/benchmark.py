@@ -120,8 +120,8 @@ def compare(
 
 
 def _animatediff_unet(ours: CollaborativeUNet) -> UNetMotionModel:
-    config = {name: value for name, value in ours.config.items() if not name.startswith("_")}
-    config.pop("cross_attention_levels")
+    own = {"cross_attention_levels", "without_baseline"}
+    config = {name: value for name, value in ours.config.items() if name not in own and not name.startswith("_")}
     return UNetMotionModel(**config)
 
 
@@ -135,8 +135,9 @@ def _conditioning(
     ).to(device=device, dtype=dtype)
     maps = torch.from_numpy(plucker_maps(cameras)).transpose(1, 2).to(device=device, dtype=dtype)
     partners = [(view + 1) % views for view in range(views)]
+    bias = EpipolarBias(cameras, dtype, device, without_baseline=unet.config.without_baseline)
     with torch.inference_mode():
-        return encoder(maps), EpipolarContext(EpipolarBias(cameras, dtype, device), partners, 0.3)
+        return encoder(maps), EpipolarContext(bias, partners, 0.3)
 
 
 def _timed(call: Callable[[], None], device: str) -> float:

@@ -110,7 +110,8 @@ def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> t
         (F, L, L) query by key, at most 0.
     """
     norm = lines[..., :2].norm(dim=-1, keepdim=True) + 1e-6
-    distance = (lines / norm @ pixels.T).abs_()
+    with torch.autocast(lines.device.type, enabled=False):  # half precision is too coarse for pixels
+        distance = (lines / norm @ pixels.T).abs_()
     band = 3 / (height // 2) * distance.amax((-1, -2), keepdim=True)
     bias = distance.sub_(band).clamp_(min=0).mul_(-3 / (band + 1e-6))
     return bias.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
