@@ -121,7 +121,7 @@ def bias_without_baseline(
     pixels: Array,
     homography: Array,
     slope: Slope,
-    attend_to: WithoutBaseline,
+    without_baseline: WithoutBaseline,
     height: int,
     width: int,
     device: torch.device | str,
@@ -131,7 +131,7 @@ def bias_without_baseline(
     Returns:
         (F, L, L) query by key, at most 0.
     """
-    slopes = (slope,) if attend_to == "line" else CROSSING_SLOPES
+    slopes = (slope,) if without_baseline == "line" else CROSSING_SLOPES
     keys = torch.as_tensor(pixels, dtype=torch.float32, device=device)
     lines = [pseudo_lines(pixels, homography, each, height, width) for each in slopes]
     biases = [

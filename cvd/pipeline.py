@@ -290,8 +290,9 @@ class CollaborativeVideoPipeline:
         for start in starts:
             frames, part = slice(start, start + length), cameras.window(start, length)
             share = (weights / total[frames]).view(1, 1, length, 1, 1).to(self.device)
-            budget, how = BIAS_BUDGET // len(starts), self.unet.config.without_baseline
-            bias = EpipolarBias(part, self.dtype, self.device, budget, how)
+            bias = EpipolarBias(
+                part, self.dtype, self.device, BIAS_BUDGET // len(starts), self.unet.config.without_baseline
+            )
             windows.append(_Window(frames, share, self._encode_cameras(part), bias))
         return windows
 

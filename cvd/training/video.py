@@ -141,14 +141,14 @@ class EpipolarStage(VideoStage):
 
     def _conditioning(self, batch: Batch) -> dict[str, object]:
         partners = [view ^ 1 for view in range(len(batch.captions))]
-        how = self.unet.config.without_baseline
+        without_baseline = self.unet.config.without_baseline
         if batch.cameras is not None:
-            bias: PairBias = EpipolarBias(batch.cameras, torch.float32, self.device, without_baseline=how)
+            bias: PairBias = EpipolarBias(batch.cameras, torch.float32, self.device, without_baseline=without_baseline)
         else:
             assert batch.homographies is not None  # a pair has one or the other
             assert batch.frames is not None  # as homographies have no latents at hand
             height, width = batch.frames.shape[2:4]
-            bias = HomographyBias(batch.homographies, height, width, self.device, how)
+            bias = HomographyBias(batch.homographies, height, width, self.device, without_baseline)
         context = EpipolarContext(bias, partners, batch.slope)
         return {"pose_features": self._pose_features(batch), "epipolar": context}
 
