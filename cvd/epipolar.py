@@ -244,10 +244,12 @@ class EpipolarContext:
         bias: of the cameras of the batch's N views.
         partners: (N,) index of each view's partner.
         slope: of the pseudo-lines in this call.
+        free_branches: how many guidance branches, the outermost first, have no synchronisation: every view of them is
+            on its own.
     """
 
-    def __init__(self, bias: PairBias, partners: Sequence[int], slope: Slope) -> None:
-        self.partners = tuple(partners)
+    def __init__(self, bias: PairBias, partners: Sequence[int], slope: Slope, free_branches: int = 0) -> None:
+        self.partners, self.free_branches = tuple(partners), free_branches
         self._bias, self._slope = bias, slope
         bias.in_use = frozenset(enumerate(self.partners))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from .errors import CheckpointError
@@ -15,7 +15,15 @@ INFO_FILE = "model.json"
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model was trained for. Sizes in pixels; `native_size` squared is the area it is at its best at."""
+    """What a model was trained for, and how it is sampled from.
+
+    Args:
+        native_size: in pixels; its square is the area the model is at its best at.
+        size_multiple: of pixels, in both directions.
+        guides_synchronisation: classifier-free guidance leads away from videos that do not know of each other, as it
+            leads away from the negative prompt: the unconditional branch goes without the epipolar modules. The
+            official model is sampled from with them in both branches.
+    """
 
     name: str
     native_size: int
@@ -23,6 +31,7 @@ class ModelInfo:
     max_frames: int
     num_inference_steps: int
     guidance_scale: float
+    guides_synchronisation: bool = False
 
 
 OFFICIAL_INFO = ModelInfo(
@@ -51,10 +60,10 @@ def model_folder(folder: str | Path) -> Path:
 
 def _read_info(folder: Path) -> ModelInfo:
     config = read_config(folder / INFO_FILE)
-    missing = {field.name for field in fields(ModelInfo)} - config.keys()
+    missing = {field.name for field in fields(ModelInfo) if field.default is MISSING} - config.keys()
     if missing:
         raise CheckpointError(f"{folder / INFO_FILE} does not say {', '.join(sorted(missing))}.")
-    info = ModelInfo(**{field.name: config[field.name] for field in fields(ModelInfo)})
+    info = ModelInfo(**{field.name: config[field.name] for field in fields(ModelInfo) if field.name in config})
     for name, value in vars(OFFICIAL_INFO).items():
         kinds = (int, float) if isinstance(value, float) else type(value)
         if not isinstance(getattr(info, name), kinds):

@@ -153,6 +153,11 @@ class CollaborativeVideoPipeline:
         folder = Path(folder)
         for name in ("unet", "camera_encoder", "vae", "text_encoder", "tokenizer", "scheduler"):
             getattr(self, name).save_pretrained(folder / name)
+            config = folder / name / "config.json"
+            if config.is_file():
+                # diffusers writes down where a network was loaded from, which is nobody else's business.
+                entries = {key: value for key, value in read_config(config).items() if key != "_name_or_path"}
+                config.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
         (folder / INFO_FILE).write_text(json.dumps(asdict(self.model_info), indent=2) + "\n", encoding="utf-8")
 
     @property
@@ -249,6 +254,7 @@ class CollaborativeVideoPipeline:
     ) -> Predict:
         """Predicts all views' guided noise or velocity, under a matching drawn for each call, blended over windows."""
         done, calls = 0, predictions * len(windows)
+        free_branches = 1 if self.model_info.guides_synchronisation else 0
         report(Progress("encoding", 1, 1))
 
         def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
@@ -256,7 +262,7 @@ class CollaborativeVideoPipeline:
             partners, slope = matching()
             predicted = torch.zeros_like(latents)
             for window in windows:
-                context = EpipolarContext(window.bias, partners, slope)
+                context = EpipolarContext(window.bias, partners, slope, free_branches)
                 part = latents[:, :, window.frames].to(self.dtype)
                 both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
                 unconditional, conditional = both.chunk(2)

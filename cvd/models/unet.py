@@ -34,9 +34,11 @@ class CollaborativeMotionModule(nn.Module):
     def forward(self, hidden_states: torch.Tensor, num_frames: int) -> torch.Tensor:
         """(B*F, C, h, w) to (B*F, C, h, w)."""
         hidden_states = self.motion(hidden_states, num_frames, self.pose)
-        if self.epipolar is not None:
-            hidden_states = self.epipolar_module(hidden_states, num_frames, self.epipolar)
-        return hidden_states
+        if self.epipolar is None:
+            return hidden_states
+        free = self.epipolar.free_branches * len(self.epipolar.partners) * num_frames
+        synchronised = self.epipolar_module(hidden_states[free:], num_frames, self.epipolar)
+        return torch.cat([hidden_states[:free], synchronised]) if free else synchronised
 
 
 class CollaborativeUNet(UNetMotionModel):

@@ -21,7 +21,13 @@ from .errors import TrainingError
 
 HEADS = 4  # at these widths more heads cost time and bring nothing
 STARTER_INFO = ModelInfo(
-    name="starter", native_size=64, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=3.5
+    name="starter",
+    native_size=64,
+    size_multiple=64,
+    max_frames=16,
+    num_inference_steps=25,
+    guidance_scale=6.0,
+    guides_synchronisation=True,
 )
 
 MADE_BY = {

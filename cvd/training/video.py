@@ -51,8 +51,8 @@ class VideoStage(Stage):
         """The parameters that this stage trains, by name."""
 
     @abstractmethod
-    def _conditioning(self, batch: Batch) -> dict[str, object]:
-        """The U-Net's keyword arguments beside the text."""
+    def _conditioning(self, batch: Batch, free_branches: int = 0) -> dict[str, object]:
+        """The U-Net's keyword arguments beside the text; `free_branches` as in `EpipolarContext`."""
 
     @property
     def request(self) -> Request:
@@ -78,7 +78,8 @@ class VideoStage(Stage):
         true = self._latents(self.validation)
         text = embed(self.model.tokenizer, self.text_encoder, self.validation.captions)
         empty = embed(self.model.tokenizer, self.text_encoder, [""])
-        conditioning = self._conditioning(self.validation)
+        free_branches = 1 if self.model.model_info.guides_synchronisation else 0
+        conditioning = self._conditioning(self.validation, free_branches)
         generated = sample(
             self.model.scheduler,
             tuple(true.shape),
@@ -109,7 +110,7 @@ class MotionStage(VideoStage):
     def _own_parameters(self) -> dict[str, nn.Parameter]:
         return _named(self.unet, self.unet.motion_parameters())
 
-    def _conditioning(self, batch: Batch) -> dict[str, object]:
+    def _conditioning(self, batch: Batch, free_branches: int = 0) -> dict[str, object]:
         return {}
 
 
@@ -124,7 +125,7 @@ class CameraStage(VideoStage):
         encoder = {f"camera_encoder.{name}": p for name, p in self.camera_encoder.named_parameters()}
         return encoder | _named(self.unet, self.unet.pose_parameters())
 
-    def _conditioning(self, batch: Batch) -> dict[str, object]:
+    def _conditioning(self, batch: Batch, free_branches: int = 0) -> dict[str, object]:
         return {"pose_features": self._pose_features(batch)}
 
 
@@ -139,7 +140,7 @@ class EpipolarStage(VideoStage):
     def _own_parameters(self) -> dict[str, nn.Parameter]:
         return _named(self.unet, self.unet.epipolar_parameters())
 
-    def _conditioning(self, batch: Batch) -> dict[str, object]:
+    def _conditioning(self, batch: Batch, free_branches: int = 0) -> dict[str, object]:
         partners = [view ^ 1 for view in range(len(batch.captions))]
         without_baseline = self.unet.config.without_baseline
         if batch.cameras is not None:
@@ -149,7 +150,7 @@ class EpipolarStage(VideoStage):
             assert batch.frames is not None  # as homographies have no latents at hand
             height, width = batch.frames.shape[2:4]
             bias = HomographyBias(batch.homographies, height, width, self.device, without_baseline)
-        context = EpipolarContext(bias, partners, batch.slope)
+        context = EpipolarContext(bias, partners, batch.slope, free_branches)
         return {"pose_features": self._pose_features(batch), "epipolar": context}
 
 

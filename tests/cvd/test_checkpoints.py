@@ -94,6 +94,11 @@ def test_what_lightning_leaves_beside_the_weights_is_passed_over(
             '"guidance_scale": 5}',
             "native_size is '64'",
         ),
+        (
+            '{"name": "x", "native_size": 64, "size_multiple": 8, "max_frames": 16, "num_inference_steps": 25, '
+            '"guidance_scale": 5, "guides_synchronisation": "no"}',
+            "guides_synchronisation is 'no'",
+        ),
     ],
 )
 def test_a_model_description_that_is_none(tmp_path: Path, content: str, message: str) -> None:
@@ -165,6 +170,7 @@ def test_own_format_round_trip(tiny_model_folder: Path, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path / "again")
     again = CollaborativeVideoPipeline.from_pretrained(tmp_path / "again")
     assert again.model_info == pipe.model_info
+    assert not any(str(tiny_model_folder) in path.read_text() for path in tmp_path.rglob("*.json"))
     for name in ("unet", "camera_encoder", "vae", "text_encoder"):
         expected, actual = getattr(pipe, name).state_dict(), getattr(again, name).state_dict()
         assert all(torch.equal(actual[key], tensor) for key, tensor in expected.items())

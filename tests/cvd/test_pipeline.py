@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,25 @@ def test_views_see_each_other(pipe: CollaborativeVideoPipeline) -> None:
     base = pipe("a cube", cameras, num_inference_steps=2, latents=noise).latents
     noise[1] += 0.5
     assert not np.allclose(base[0], pipe("a cube", cameras, num_inference_steps=2, latents=noise).latents[0])
+
+
+def test_guidance_can_strengthen_synchronisation(pipe: CollaborativeVideoPipeline, tiny_model_folder: Path) -> None:
+    """The unconditional branch knows no other view then; the conditional one is as it was."""
+    guided = CollaborativeVideoPipeline.from_pretrained(tiny_model_folder)
+    guided.model_info = replace(pipe.model_info, guides_synchronisation=True)
+    cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
+    noise = np.random.default_rng(0).standard_normal((2, 4, 4, 4, 4))
+
+    def latents(pipe: CollaborativeVideoPipeline, guidance_scale: float) -> np.ndarray:
+        settings = {"num_inference_steps": 2, "guidance_scale": guidance_scale, "latents": noise}
+        return pipe("a cube", cameras, **settings).latents
+
+    assert np.allclose(latents(guided, 1), latents(pipe, 1), atol=1e-5)
+    assert not np.allclose(latents(guided, 3), latents(pipe, 3), atol=1e-2)
+    unconditional = latents(guided, 0)
+    noise[1] += 0.5
+    assert np.allclose(latents(guided, 0)[0], unconditional[0], atol=1e-5)
+    assert not np.allclose(latents(pipe, 0)[0], unconditional[0], atol=1e-3)
 
 
 def test_progress_counts_every_call_and_frame(pipe: CollaborativeVideoPipeline) -> None:
