@@ -11,6 +11,7 @@ from .weight_files import read_config
 STARTER = Path(__file__).parent / "starter" / "weights"
 STARTER_NAME = "starter"
 INFO_FILE = "model.json"
+LATE_TIMESTEP = 500
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class ModelInfo:
         guides_synchronisation: classifier-free guidance leads away from videos that do not know of each other, as it
             leads away from the negative prompt: the unconditional branch goes without the epipolar modules. The
             official model is sampled from with them in both branches.
+        late_guidance: the share of the guidance scale that is applied below timestep `LATE_TIMESTEP`, where what is
+            where has been decided and guidance only hardens details. The official model's guidance does not change.
     """
 
     name: str
@@ -32,6 +35,11 @@ class ModelInfo:
     num_inference_steps: int
     guidance_scale: float
     guides_synchronisation: bool = False
+    late_guidance: float = 1.0
+
+    def guidance_at(self, timestep: int, guidance_scale: float) -> float:
+        """The guidance scale at a timestep, of the one that a run has asked for."""
+        return guidance_scale * (self.late_guidance if timestep < LATE_TIMESTEP else 1.0)
 
 
 OFFICIAL_INFO = ModelInfo(

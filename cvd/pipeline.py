@@ -260,13 +260,14 @@ class CollaborativeVideoPipeline:
         def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
             nonlocal done
             partners, slope = matching()
+            scale = self.model_info.guidance_at(int(timestep), guidance_scale)
             predicted = torch.zeros_like(latents)
             for window in windows:
                 context = EpipolarContext(window.bias, partners, slope, free_branches)
                 part = latents[:, :, window.frames].to(self.dtype)
                 both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
                 unconditional, conditional = both.chunk(2)
-                guided = unconditional + guidance_scale * (conditional - unconditional)
+                guided = unconditional + scale * (conditional - unconditional)
                 predicted[:, :, window.frames] += window.share * guided
                 done += 1
                 report(Progress("denoising", done, calls))

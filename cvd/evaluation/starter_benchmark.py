@@ -154,8 +154,8 @@ def measure_take(take: Take, matcher: Matcher) -> dict[str, Any]:
     frames = starter_frames(cameras, objects, matched)
     return {
         "score": starter_score(frames),
-        "objects": float(np.nanmean([frame.objects for frame in frames])),
-        "matches": float(np.mean(found)) if (found := _numbers(frame.matches for frame in frames)) else math.nan,
+        "objects": _mean(frame.objects for frame in frames),
+        "matches": _mean(frame.matches for frame in frames),
         "colours_right": float(named_colours(take.prompt, objects).right),
         "poses": None if fidelity is None else [asdict(error) for error in fidelity.errors],
     }

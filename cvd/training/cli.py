@@ -40,7 +40,7 @@ STARTER_MINUTES = {
     "motion": 8.0,
     "camera": 7.0,
     "epipolar": 10.0,
-    "joint": 48.0,
+    "joint": 150.0,
 }
 """What the stages of the starter model took on two processor cores."""
 

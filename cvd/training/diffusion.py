@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from ..model_info import ModelInfo
+
 MIN_SNR_GAMMA = 5.0
 """Timesteps of a signal-to-noise ratio above it weigh less (Hang et al., 2023): faint noise is a lot of loss that
 says little about what a frame shows."""
@@ -74,14 +76,19 @@ def sample(
     text: torch.Tensor,
     empty_text: torch.Tensor,
     predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
-    guidance_scale: float,
+    info: ModelInfo,
 ) -> torch.Tensor:
-    """Guided DDIM samples (B, ...) from text (B, tokens, D); ``predict`` takes both branches, empty text first."""
+    """DDIM samples (B, ...) from text (B, tokens, D), guided as the model is.
+
+    Args:
+        predict: takes both branches, empty text first.
+    """
     scheduler = DDIMScheduler.from_config(scheduler.config)
     scheduler.set_timesteps(VALIDATION_STEPS)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(text.device)
     both_texts = torch.cat([empty_text.expand_as(text), text])
     for timestep in scheduler.timesteps:
         without, with_text = predict(torch.cat([latents, latents]), timestep, both_texts).float().chunk(2)
-        latents = scheduler.step(without + guidance_scale * (with_text - without), timestep, latents).prev_sample
+        guided = without + info.guidance_at(int(timestep), info.guidance_scale) * (with_text - without)
+        latents = scheduler.step(guided, timestep, latents).prev_sample
     return latents

@@ -79,14 +79,13 @@ class ImageStage(Stage):
         text = embed(self.tokenizer, self.text_encoder, self.validation.captions)
         text = text.repeat_interleave(SAMPLES_PER_CAPTION, 0)
         empty = embed(self.tokenizer, self.text_encoder, [""])
-        guidance_scale = (self.model.model_info if self.model else STARTER_INFO).guidance_scale
         generated = sample(
             self.scheduler,
             (len(text), *true.shape[1:]),
             text,
             empty,
             lambda *inputs: self.unet(*inputs).sample,
-            guidance_scale,
+            self.model.model_info if self.model else STARTER_INFO,
         )
         rows = torch.cat([true[:, None], generated.unflatten(0, (-1, SAMPLES_PER_CAPTION))], 1)
         images = to_images(decode(self.vae, rows.flatten(0, 1)))

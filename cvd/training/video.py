@@ -86,7 +86,7 @@ class VideoStage(Stage):
             text,
             empty,
             lambda *inputs: self.unet(*inputs, **conditioning).sample,
-            self.model.model_info.guidance_scale,
+            self.model.model_info,
         )
         shown = np.linspace(0, true.shape[2] - 1, SHOWN_FRAMES).round().astype(int)
         rows = torch.stack([true, generated], 1).flatten(0, 1)[:, :, shown]

@@ -78,6 +78,23 @@ def test_guidance_can_strengthen_synchronisation(pipe: CollaborativeVideoPipelin
     assert not np.allclose(latents(pipe, 0)[0], unconditional[0], atol=1e-3)
 
 
+def test_guidance_can_fall_with_the_noise(pipe: CollaborativeVideoPipeline, tiny_model_folder: Path) -> None:
+    falling = CollaborativeVideoPipeline.from_pretrained(tiny_model_folder)
+    falling.model_info = replace(pipe.model_info, late_guidance=0.5)
+    cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
+
+    def latents(pipe: CollaborativeVideoPipeline, steps: int, guidance_scale: float) -> list[np.ndarray]:
+        seen: list[torch.Tensor] = []
+        settings = {"num_inference_steps": steps, "guidance_scale": guidance_scale, "on_latents": seen.append}
+        pipe("a cube", cameras, **settings)
+        return [each.numpy() for each in seen]
+
+    # Two steps are timesteps 501 and 1, a single one is timestep 1.
+    assert np.array_equal(latents(falling, 2, 6)[0], latents(pipe, 2, 6)[0])
+    assert not np.allclose(latents(falling, 2, 6)[1], latents(pipe, 2, 6)[1], atol=1e-3)
+    assert np.array_equal(latents(falling, 1, 6)[0], latents(pipe, 1, 3)[0])
+
+
 def test_progress_counts_every_call_and_frame(pipe: CollaborativeVideoPipeline) -> None:
     seen: list[Progress] = []
     cameras = pattern_cameras("circle", 3, 32, 32, frames=4)
