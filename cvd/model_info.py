@@ -12,6 +12,7 @@ STARTER = Path(__file__).parent / "starter" / "weights"
 STARTER_NAME = "starter"
 INFO_FILE = "model.json"
 LATE_TIMESTEP = 500
+"""Of the 1000 training timesteps: below it, guidance is late."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,13 @@ class ModelInfo:
     guides_synchronisation: bool = False
     late_guidance: float = 1.0
 
+    @property
+    def free_branches(self) -> int:
+        """How many of the two guidance branches go without synchronisation, as `EpipolarContext` takes it."""
+        return 1 if self.guides_synchronisation else 0
+
     def guidance_at(self, timestep: int, guidance_scale: float) -> float:
-        """The guidance scale at a timestep, of the one that a run has asked for."""
+        """The guidance scale at a timestep (0 .. 999, noisiest last), of the one that a run has asked for."""
         return guidance_scale * (self.late_guidance if timestep < LATE_TIMESTEP else 1.0)
 
 

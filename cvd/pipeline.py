@@ -254,7 +254,6 @@ class CollaborativeVideoPipeline:
     ) -> Predict:
         """Predicts all views' guided noise or velocity, under a matching drawn for each call, blended over windows."""
         done, calls = 0, predictions * len(windows)
-        free_branches = 1 if self.model_info.guides_synchronisation else 0
         report(Progress("encoding", 1, 1))
 
         def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
@@ -263,7 +262,7 @@ class CollaborativeVideoPipeline:
             scale = self.model_info.guidance_at(int(timestep), guidance_scale)
             predicted = torch.zeros_like(latents)
             for window in windows:
-                context = EpipolarContext(window.bias, partners, slope, free_branches)
+                context = EpipolarContext(window.bias, partners, slope, self.model_info.free_branches)
                 part = latents[:, :, window.frames].to(self.dtype)
                 both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
                 unconditional, conditional = both.chunk(2)

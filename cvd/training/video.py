@@ -78,8 +78,7 @@ class VideoStage(Stage):
         true = self._latents(self.validation)
         text = embed(self.model.tokenizer, self.text_encoder, self.validation.captions)
         empty = embed(self.model.tokenizer, self.text_encoder, [""])
-        free_branches = 1 if self.model.model_info.guides_synchronisation else 0
-        conditioning = self._conditioning(self.validation, free_branches)
+        conditioning = self._conditioning(self.validation, self.model.model_info.free_branches)
         generated = sample(
             self.model.scheduler,
             tuple(true.shape),
