@@ -7,6 +7,7 @@ import numpy as np
 
 from cvd.starter.camera_paths import CameraPath, sample_pair, sample_path
 from cvd.starter.captions import caption
+from cvd.starter.coverage import solid_cells
 from cvd.starter.render import render
 from cvd.starter.sampling import sample_scene
 from cvd.starter.world import Scene
@@ -31,6 +32,16 @@ class Draw:
     times: np.ndarray
     caption: str
 
+    def solid_cells(self, width: int, height: int) -> np.ndarray:
+        """(V, F, height / 8, width / 8) bool: where there are solids."""
+        lenses = self.path.K(width, height)
+        return np.stack(
+            [
+                solid_cells(self.scene, c2w, K, self.times, width, height)
+                for c2w, K in zip(self.path.c2w, lenses, strict=True)
+            ]
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Clips:
@@ -40,11 +51,13 @@ class Clips:
         frames: (V, F, H, W, 3) uint8 sRGB.
         c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
         K: (V, F, 3, 3) pixels, corner origin.
+        solids: (V, F, H / 8, W / 8) bool, where there are solids: `cvd.starter.coverage`.
     """
 
     frames: np.ndarray
     c2w: np.ndarray
     K: np.ndarray
+    solids: np.ndarray
     caption: str
 
 
@@ -99,6 +112,7 @@ def render_draws(draws: Sequence[Draw], width: int = 64, height: int = 64) -> li
             part.reshape(*each.path.zoom.shape, height, width, 3),
             each.path.c2w,
             each.path.K(width, height),
+            each.solid_cells(width, height),
             each.caption,
         )
         for part, each in zip(parts, draws, strict=True)

@@ -28,7 +28,7 @@ class Batch:
         captions: N of them, the same for a scene's views.
         frames: (N, F, H, W, 3) uint8. latents: (N, F, C, h, w). At least one of the two is there.
         cameras: N views. homographies: (scenes, F, 3, 3), from a scene's first video to its second. At most one.
-        seen: (N, F, H, W) bool; None: every pixel counts.
+        weight: (N, F, h, w), how much each latent counts in a loss; None: all the same.
         slope: of the pseudo-lines, a fraction of pi.
         seed: of the noise, and of whatever else is drawn for this batch.
     """
@@ -38,7 +38,7 @@ class Batch:
     latents: torch.Tensor | None
     cameras: Cameras | None
     homographies: np.ndarray | None
-    seen: torch.Tensor | None
+    weight: torch.Tensor | None
     slope: float
     seed: int
 
@@ -75,7 +75,7 @@ class Mixture:
             latents=_joined([sample.latents for sample in samples]),
             cameras=_joined_cameras(samples),
             homographies=np.stack(homographies) if homographies else None,
-            seen=_joined([sample.seen for sample in samples]),
+            weight=_joined([sample.weight for sample in samples]),
             slope=float(rng.random()),
             seed=int(rng.integers(2**63)),
         )

@@ -65,11 +65,13 @@ class ImageStage(Stage):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         text = embed(self.tokenizer, self.text_encoder, batch.captions)
+        weight = self._weight(batch)
         return diffusion_loss(
             self.scheduler,
             self._latents(batch)[:, :, 0],
             lambda noisy, timesteps: self.unet(noisy, timesteps, text).sample,
             batch.seed,
+            weight=None if weight is None else weight[:, :, 0],
         )
 
     @torch.no_grad()

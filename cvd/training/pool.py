@@ -1,8 +1,9 @@
 """Pools: procedural stills and pairs of clips, rendered once and memory-mapped by every stage.
 
-A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` and ``K.npy`` (float32) and ``captions.txt`` (one line
-per scene): stills are (N, H, W, 3) with (N, 4, 4) and (N, 3, 3), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4) and
-(N, 2, F, 3, 3). Scene n depends on the pool's seed and n alone, so that any number of processes makes the same pool.
+A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` and ``K.npy`` (float32), ``solids.npy`` (bool, where
+there are solids) and ``captions.txt`` (one line per scene): stills are (N, H, W, 3) with (N, 4, 4), (N, 3, 3) and
+(N, H/8, W/8), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4), (N, 2, F, 3, 3) and (N, 2, F, H/8, W/8). Scene n
+depends on the pool's seed and n alone, so that any number of processes makes the same pool.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from cvd.starter.coverage import CELL
 from cvd.starter.procedural import PATH_FRAMES, draw, render_draws
 from cvd.training.errors import TrainingError
 
@@ -24,14 +26,23 @@ SIZE = 64
 STILLS_PART, CLIPS_PART = 64, 2
 """Scenes that a process renders before it takes the next part."""
 
+ARRAYS = {
+    "frames": (np.uint8, (SIZE, SIZE, 3)),
+    "c2w": (np.float32, (4, 4)),
+    "K": (np.float32, (3, 3)),
+    "solids": (np.bool_, (SIZE // CELL, SIZE // CELL)),
+}
+"""Type and shape, in one frame, of what a pool holds beside captions."""
+
 
 @dataclass(frozen=True)
 class Pool:
-    """Memory-mapped frames and cameras with one caption per scene."""
+    """Memory-mapped frames, cameras and where solids are, with one caption per scene."""
 
     frames: np.ndarray
     c2w: np.ndarray
     K: np.ndarray
+    solids: np.ndarray
     captions: list[str]
 
     @classmethod
@@ -39,12 +50,12 @@ class Pool:
         """Open a finished pool; raises TrainingError where there is none."""
         try:
             captions = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
-            frames, c2w, K = (np.load(folder / f"{name}.npy", "r") for name in ("frames", "c2w", "K"))
+            frames, c2w, K, solids = (np.load(folder / f"{name}.npy", "r") for name in ARRAYS)
         except FileNotFoundError as error:
             raise TrainingError(
                 f"{folder} holds no finished pool.", "Run `python -m cvd train render` first."
             ) from error
-        return cls(frames, c2w, K, captions)
+        return cls(frames, c2w, K, solids, captions)
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -83,11 +94,7 @@ def _render_pool(job: _Job, count: int, part: int, workers: int) -> None:
     """Write a pool; ``captions.txt`` comes last and marks it as finished."""
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "captions.txt").unlink(missing_ok=True)
-    for name, dtype, shape in (
-        ("frames", np.uint8, (SIZE, SIZE, 3)),
-        ("c2w", np.float32, (4, 4)),
-        ("K", np.float32, (3, 3)),
-    ):
+    for name, (dtype, shape) in ARRAYS.items():
         np.lib.format.open_memmap(job.folder / f"{name}.npy", "w+", dtype, (count, *job.shape, *shape)).flush()
     parts = [range(start, min(start + part, count)) for start in range(0, count, part)]
     captions: list[str] = []
@@ -115,7 +122,7 @@ def _mapping(workers: int) -> Iterator:
 def _render_part(job: _Job, scenes: range) -> list[str]:
     """Render some scenes into the pool's files; their captions."""
     draws = [draw(np.random.default_rng((job.seed, scene)), job.views, job.frames) for scene in scenes]
-    arrays = {name: np.load(job.folder / f"{name}.npy", "r+") for name in ("frames", "c2w", "K")}
+    arrays = {name: np.load(job.folder / f"{name}.npy", "r+") for name in ARRAYS}
     for scene, clips in zip(scenes, render_draws(draws, SIZE, SIZE), strict=True):
         for name, array in arrays.items():
             array[scene] = getattr(clips, name).reshape(array.shape[1:])

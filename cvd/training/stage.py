@@ -64,6 +64,10 @@ class Stage(nn.Module, ABC):
         latents = encode(self.vae, batch.frames.flatten(0, 1))
         return latents.unflatten(0, batch.frames.shape[:2]).transpose(1, 2)
 
+    def _weight(self, batch: Batch) -> torch.Tensor | None:
+        """(N, 1, F, h, w): how much each latent counts; None: all the same."""
+        return None if batch.weight is None else batch.weight[:, None].to(self.device)
+
     @property
     def device(self) -> torch.device:
         return next(iter(self.trained.values())).device

@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ..epipolar import EpipolarBias, EpipolarContext, PairBias
@@ -67,9 +66,8 @@ class VideoStage(Stage):
             self._latents(batch),
             lambda noisy, timesteps: self.unet(noisy, timesteps, text, **conditioning).sample,
             batch.seed,
-            layout=True,
             together=self.views,
-            weight=None if batch.seen is None else latent_weight(batch.seen.to(self.device)),
+            weight=self._weight(batch),
         )
 
     @torch.no_grad()
@@ -172,11 +170,6 @@ class JointStage(EpipolarStage):
 VIDEO_STAGES: dict[str, type[VideoStage]] = {
     stage.name: stage for stage in (MotionStage, CameraStage, EpipolarStage, JointStage)
 }
-
-
-def latent_weight(seen: torch.Tensor) -> torch.Tensor:
-    """Pixels that show something (N, F, H, W) to latents all of whose pixels do: (N, 1, F, H/8, W/8), 1 or 0."""
-    return 1 - F.max_pool2d((~seen).float(), 8)[:, None]
 
 
 def _named(network: nn.Module, wanted: Sequence[nn.Parameter]) -> dict[str, nn.Parameter]:

@@ -10,10 +10,14 @@ import torch
 from training.layouts import numbered_frames, write_realestate_clip
 from training.tiny import SIDE, SIZES, tiny_model
 
+from cvd.starter.procedural import draw
 from cvd.starter.render import render
+from cvd.starter.world import PALETTE
 from cvd.training.autoencoder import build_autoencoder
 from cvd.training.batches import Batches, Mixture
 from cvd.training.datasets import PoolData, Procedural, RealEstate, Request, Videos, open_dataset
+from cvd.training.datasets.emphasis import SOLID_WEIGHT
+from cvd.training.datasets.videos import warp
 from cvd.training.errors import TrainingError
 from cvd.training.latents import encode, encode_pool, encoder_fingerprint
 from cvd.training.pool import render_clips, render_stills
@@ -137,16 +141,17 @@ def test_a_copy_is_warped_by_the_homography_that_it_comes_with(tmp_path: Path):
     original, copy = sample.frames
     np.testing.assert_array_equal(original[0], copy[0])
     np.testing.assert_allclose(sample.homographies[0], np.eye(3), atol=1e-12)
-    assert sample.seen[0].all()
-    assert sample.seen[1, 0].all()
-    assert 0.3 < sample.seen[1, 3].mean() < 1
-    inner = np.argwhere(sample.seen[1, 3])[::50]
+    _, seen = warp(original, sample.homographies)
+    assert sample.weight[0].all()
+    assert sample.weight[1, 0].all()
+    assert 0.2 < sample.weight[1, 3].mean() < seen[3].mean() < 1
+    inner = np.argwhere(seen[3])[::50]
     for row, column in inner:
         source = np.linalg.inv(sample.homographies[3]) @ (column + 0.5, row + 0.5, 1)
         # At the border the colours of the outermost pixels go on.
         expected = 3 * np.clip(source[:2] / source[2], 0.5, 63.5)
         np.testing.assert_allclose(copy[3, row, column, :2], expected, atol=1.5)
-    assert (copy[3][~sample.seen[1, 3]] == 0).all()
+    assert (copy[3][~seen[3]] == 0).all()
 
 
 def test_a_file_that_is_no_video_is_named(tmp_path: Path):
@@ -165,6 +170,26 @@ def test_procedural_scenes_never_end_and_repeat_with_their_seed():
     np.testing.assert_array_equal(first.frames, again.frames)
     assert not np.array_equal(first.frames, other.frames)
     np.testing.assert_array_equal(first.frames[0, 0], first.frames[1, 0])
+
+
+def test_scenes_of_several_colours_are_drawn_more_often_than_they_occur():
+    data, random = Procedural(8, 8), rng()
+    captions = [data.sample(random, Request()).caption for _ in range(150)]
+    occur = [draw(random, 1, 1).caption for _ in range(300)]
+    assert np.mean([is_of_one_colour(each) for each in occur]) > 0.55
+    assert 0.25 < np.mean([is_of_one_colour(each) for each in captions]) < 0.52
+
+
+def is_of_one_colour(caption: str) -> bool:
+    return len({word for word in caption.replace(",", "").split() if word in PALETTE}) == 2  # with the ground's
+
+
+def test_solids_count_more_than_ground_and_sky(pool: Path):
+    for data in (Procedural(64, 64), PoolData(pool, None, "train")):
+        sample = data.sample(rng(), PAIR)
+        assert sample.weight.shape == (2, 4, 8, 8)
+        assert set(np.unique(sample.weight)) == {1, SOLID_WEIGHT}
+        assert 0.02 < (sample.weight == SOLID_WEIGHT).mean() < 0.7
 
 
 @pytest.fixture(scope="module")

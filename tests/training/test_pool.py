@@ -19,6 +19,7 @@ def test_a_pool_of_clips_is_what_would_be_drawn_while_training(tmp_path: Path):
         np.testing.assert_array_equal(pool.frames[scene], clips.frames)
         np.testing.assert_allclose(pool.c2w[scene], clips.c2w, atol=1e-6)
         np.testing.assert_allclose(pool.K[scene], clips.K, rtol=1e-6)
+        np.testing.assert_array_equal(pool.solids[scene], clips.solids)
         assert pool.captions[scene] == clips.caption
 
 
@@ -28,7 +29,8 @@ def test_several_processes_make_the_same_pool(tmp_path: Path):
     one, two = Pool.open(tmp_path / "one"), Pool.open(tmp_path / "two")
     assert one.captions == two.captions
     assert len(one) == 70
-    for name, shape in (("frames", (70, 64, 64, 3)), ("c2w", (70, 4, 4)), ("K", (70, 3, 3))):
+    shapes = {"frames": (70, 64, 64, 3), "c2w": (70, 4, 4), "K": (70, 3, 3), "solids": (70, 8, 8)}
+    for name, shape in shapes.items():
         assert getattr(one, name).shape == shape
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 

@@ -11,6 +11,7 @@ from ...cameras import Cameras
 from ..errors import TrainingError
 from ..latents import open_latents
 from ..pool import Pool
+from .emphasis import is_kept, latent_weights
 from .sample import Request, Sample, Split
 
 
@@ -46,7 +47,7 @@ class PoolData:
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
         if request.frames == 1:
             pool, latents = self.stills
-            index: tuple = (int(rng.integers(len(pool))), None, None)
+            index: tuple = (_draw_scene(rng, pool), None, None)
         else:
             pool, latents = self.clips
             if pool.c2w.shape[2] != request.frames:
@@ -55,10 +56,18 @@ class PoolData:
                     "Train on --data procedural, or render a pool for this model.",
                 )
             side = int(rng.integers(2))
-            index = (int(rng.integers(len(pool))), [side, 1 - side][: request.views])
+            index = (_draw_scene(rng, pool), [side, 1 - side][: request.views])
         return Sample(
             pool.captions[index[0]],
             frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,
             latents=None if latents is None else np.array(latents[index]),
             cameras=Cameras(pool.c2w[index], pool.K[index], *pool.frames.shape[-3:-1]),
+            weight=latent_weights(pool.solids[index]),
         )
+
+
+def _draw_scene(rng: np.random.Generator, pool: Pool) -> int:
+    while True:
+        scene = int(rng.integers(len(pool)))
+        if is_kept(rng, pool.captions[scene]):
+            return scene

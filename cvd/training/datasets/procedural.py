@@ -6,6 +6,7 @@ import numpy as np
 
 from ...cameras import Cameras
 from ...starter.procedural import draw, render_draws
+from .emphasis import is_kept, latent_weights
 from .sample import Request, Sample
 
 
@@ -22,6 +23,9 @@ class Procedural:
         self.height, self.width = height, width
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
-        (clips,) = render_draws([draw(rng, request.views, request.frames)], self.width, self.height)
+        drawn = draw(rng, request.views, request.frames)
+        while not is_kept(rng, drawn.caption):
+            drawn = draw(rng, request.views, request.frames)
+        (clips,) = render_draws([drawn], self.width, self.height)
         cameras = Cameras(clips.c2w, clips.K, self.height, self.width)
-        return Sample(clips.caption, frames=clips.frames, cameras=cameras)
+        return Sample(clips.caption, frames=clips.frames, cameras=cameras, weight=latent_weights(clips.solids))

@@ -53,7 +53,7 @@ class Sample:
         latents: (V, F, C, h, w) of unit variance, where a data set has them at hand.
         cameras: V views of F frames, relative to the shared frame 0.
         homographies: (F, 3, 3) from view 0's pixels to view 1's, corner origin, in place of cameras.
-        seen: (V, F, H, W) bool, the pixels that show something; None: all do.
+        weight: (V, F, h, w) float32, how much each latent counts in a loss; None: all the same.
     """
 
     caption: str
@@ -61,7 +61,7 @@ class Sample:
     latents: np.ndarray | None = None
     cameras: Cameras | None = None
     homographies: np.ndarray | None = None
-    seen: np.ndarray | None = None
+    weight: np.ndarray | None = None
 
 
 class DataSet(Protocol):

@@ -58,7 +58,7 @@ class Videos:
         homographies = draw_homographies(rng, len(frames), self.height, self.width)
         warped, seen = warp(frames, homographies)
         seen = np.stack([np.ones_like(seen), seen])
-        return Sample(caption, np.stack([frames, warped]), homographies=homographies, seen=seen)
+        return Sample(caption, np.stack([frames, warped]), homographies=homographies, weight=seen_weights(seen))
 
 
 def draw_homographies(rng: np.random.Generator, frames: int, height: int, width: int) -> np.ndarray:
@@ -100,6 +100,12 @@ def warp(frames: np.ndarray, homographies: np.ndarray) -> tuple[np.ndarray, np.n
     images = torch.from_numpy(frames).movedim(-1, 1).float()
     warped = F.grid_sample(images, grid, padding_mode="border", align_corners=False).movedim(1, -1)
     return np.where(seen[..., None], warped.round().byte().numpy(), np.uint8(0)), seen
+
+
+def seen_weights(seen: np.ndarray) -> np.ndarray:
+    """Pixels that show something (V, F, H, W) to latents all of whose pixels do: (V, F, H/8, W/8) float32, 1 or 0."""
+    views, frames, height, width = seen.shape
+    return np.asarray(seen.reshape(views, frames, height // 8, 8, width // 8, 8).all((3, 5)), np.float32)
 
 
 def _is_clip(path: Path) -> bool:
