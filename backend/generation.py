@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import imageio.v3 as iio
 import numpy as np
 import torch
 
 from cvd import Cameras, CollaborativeVideoPipeline
-from cvd.errors import CheckpointError, CVDError
+from cvd.errors import CheckpointError, CVDError, PromptWarning
 from cvd.export import to_uint8
 from cvd.model_info import available_models
 from cvd.request import check_request
@@ -70,13 +72,19 @@ class Generator:
         check_request(cameras, **settings)
         kind = (request.model, request.width, request.height)
         self._stopwatch.start(kind, c2w.shape[0] * c2w.shape[1], time.monotonic())
-        output = self._load(request.model, report)(
-            request.prompt,
-            cameras,
-            negative_prompt=request.negative_prompt,
-            on_step=lambda progress: report(progress.stage, progress.step, progress.of),
-            **settings,
-        )
+        pipeline = self._load(request.model, report)
+
+        def warn(message: str) -> None:
+            send(Progress(job_id=job_id, stage="encoding", step=0, of=1, warning=message), ())
+
+        with _prompt_warnings(warn):
+            output = pipeline(
+                request.prompt,
+                cameras,
+                negative_prompt=request.negative_prompt,
+                on_step=lambda progress: report(progress.stage, progress.step, progress.of),
+                **settings,
+            )
         videos = to_uint8(output.videos)
         for view, video in enumerate(videos):
             report("saving", view, len(videos))
@@ -93,6 +101,30 @@ class Generator:
         self._loaded = model
         report("loading", 1, 1)
         return self._pipeline
+
+
+@contextmanager
+def _prompt_warnings(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell of what the model does not read of a prompt, to the user, who does not see this process's output."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+        warnings.simplefilter("always", PromptWarning)
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, PromptWarning):
+                tell(str(message))
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def encode_png(image: np.ndarray) -> bytes:

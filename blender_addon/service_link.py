@@ -198,7 +198,9 @@ class ServiceLink:
             case Accepted():
                 self.events.put(JobQueued(self._job.folder, message.position))
             case Progress():
-                self.events.put(JobProgress(message.stage, message.step, message.of, message.seconds_left))
+                self.events.put(
+                    JobProgress(message.stage, message.step, message.of, message.seconds_left, message.warning)
+                )
             case Frames():
                 self._save(message.view, buffers)
             case Done():

@@ -72,12 +72,16 @@ class JobQueued:
 
 @dataclass(frozen=True)
 class JobProgress:
-    """`step` of `of` in `stage`; `seconds_left` until the whole job is done, None while nobody knows."""
+    """`step` of `of` in `stage`; `seconds_left` until the whole job is done, None while nobody knows.
+
+    warning: what the artist should know of the request, empty as a rule.
+    """
 
     stage: str
     step: int
     of: int
     seconds_left: float | None
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ class State:
     take_folder: Path | None = None
     problem: Problem | None = None
     notice: str = ""
+    warning: str = ""
 
     def summary(self) -> str:
         """The job in one line: what is being done, how far it is and how long it will take. Empty without a job."""
@@ -164,6 +169,7 @@ class State:
         self.take_folder = None
         self.problem = None
         self.notice = ""
+        self.warning = ""
 
     def fail_job(self, problem: Problem) -> None:
         """The job is over without a result."""
@@ -182,8 +188,9 @@ class State:
                 self._backend_stopped(problem)
             case JobQueued(_, position):
                 self._require_job().position = position
-            case JobProgress(stage, step, of, seconds_left):
+            case JobProgress(stage, step, of, seconds_left, warning):
                 job = self._require_job()
+                self.warning = "\n".join(filter(None, (self.warning, warning)))
                 job.stage, job.step, job.of = stage, step, of
                 job.finish_time = None if seconds_left is None else self.clock() + seconds_left
             case JobDone(folder):

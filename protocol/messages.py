@@ -180,13 +180,17 @@ class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
 
 
 class Progress(Message, frozen=True, kw_only=True, tag="progress"):
-    """How far a job is: `step` of `of` U-Net calls or frames in `stage`; `seconds_left` for the whole job, if known."""
+    """How far a job is: `step` of `of` U-Net calls or frames in `stage`; `seconds_left` for the whole job, if known.
+
+    warning: what the user should know of the request, which is carried out nevertheless; said once.
+    """
 
     job_id: Identifier
     stage: Literal["loading", "encoding", "denoising", "decoding", "saving"]
     step: Count
     of: Count
     seconds_left: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    warning: str = ""
 
 
 class Frames(Message, frozen=True, kw_only=True, tag="frames"):

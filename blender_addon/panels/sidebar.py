@@ -43,6 +43,8 @@ class SidebarPanel(bpy.types.Panel):
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
         _draw_generate(layout, state)
+        if state.warning:
+            _draw_text(layout.box().column(align=True), state.warning, context, "INFO")
         if state.problem:
             _draw_problem(layout, state.problem, context)
         _draw_take(layout, context.scene)

@@ -105,6 +105,17 @@ def test_a_generation_from_submission_to_frames(client: Client, make_job: MakeJo
             assert difference.max() <= 1, "the service makes what the library makes"
 
 
+def test_what_the_model_does_not_read_of_a_prompt_is_told_once(client: Client, make_job: MakeJob) -> None:
+    submit(client, make_job(prompt="a red cube " * 40 + "and a zeppelin"))
+    received = until(client, lambda m: isinstance(m, Done | Failed))
+    [warning] = [message.warning for message, _ in received if isinstance(message, Progress) and message.warning]
+    assert warning.endswith('zeppelin".')
+
+    submit(client, make_job(prompt="a red cube"))
+    received = until(client, lambda m: isinstance(m, Done | Failed))
+    assert not any(message.warning for message, _ in received if isinstance(message, Progress))
+
+
 def test_the_same_seed_gives_the_same_bytes(client: Client, make_job: MakeJob) -> None:
     results = []
     for seed in (5, 5, 6):

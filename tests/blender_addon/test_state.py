@@ -61,6 +61,18 @@ def test_the_time_left_counts_down_between_reports() -> None:
     assert state.job.seconds_left(state.clock()) == 0
 
 
+def test_a_warning_stays_in_sight_until_the_next_generation() -> None:
+    state = ready_state()
+    state.begin_job()
+    state.apply(JobProgress("encoding", 0, 1, None, 'It does not read "cones".'))
+    state.apply(JobProgress("encoding", 0, 1, None, 'It does not read "mist".'))
+    state.apply(JobProgress("denoising", 5, 20, 30.0))
+    state.apply(JobDone(Path("take")))
+    assert state.warning == 'It does not read "cones".\nIt does not read "mist".'
+    state.begin_job()
+    assert state.warning == ""
+
+
 def test_before_the_first_step_it_says_what_is_waited_for() -> None:
     state = State(clock=Clock())
     state.apply(BackendStarting(Path("backend.log")))
