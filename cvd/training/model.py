@@ -26,9 +26,9 @@ STARTER_INFO = ModelInfo(
     size_multiple=64,
     max_frames=16,
     num_inference_steps=25,
-    guidance_scale=8.0,
+    guidance_scale=6.0,
     guides_synchronisation=True,
-    late_guidance=0.5,
+    late_guidance=0.33,
 )
 
 MADE_BY = {
