@@ -11,14 +11,14 @@ import torch
 
 from ..pipeline import CollaborativeVideoPipeline
 from ..starter.captions import VOCABULARY
-from .autoencoder import AutoencoderStage, DecoderStage, build_autoencoder
+from .autoencoder import AutoencoderStage, DecoderStage
 from .batches import Mixture
 from .datasets import open_dataset
 from .errors import TrainingError
 from .image import ImageStage
 from .latents import encode_pool, encoder_fingerprint
 from .loop import Settings, Trainer, start_accelerator
-from .model import STARTER_INFO, Sizes, build_image_unet, load_model, load_part, ship, start_model
+from .model import STARTER_INFO, Sizes, build_autoencoder, build_image_unet, load_model, load_part, ship, start_model
 from .pool import render_clips, render_stills
 from .stage import Stage
 from .text import build_text_encoder, build_tokenizer
@@ -34,13 +34,13 @@ STAGES = {
     "joint": "the whole U-Net and the camera encoder, on pairs of videos with cameras (the starter's last stage)",
 }
 STARTER_MINUTES = {
-    "autoencoder": 49.0,
+    "autoencoder": 84.0,
     "decoder": 15.0,
     "image": 81.0,
     "motion": 8.0,
     "camera": 7.0,
     "epipolar": 10.0,
-    "joint": 272.0,
+    "joint": 414.0,
 }
 """What the stages of the starter model took on two processor cores."""
 
@@ -75,10 +75,9 @@ def _add_stage(stages: Any, name: str, what: str) -> None:
         description=f"Trains {what}. An interrupted training goes on from its newest checkpoint; limits count all "
         "sittings together.",
     )
-    if name != "autoencoder":
-        parser.add_argument(
-            "--model", metavar="FOLDER", help='start from this model ("starter", or written by convert or train)'
-        )
+    parser.add_argument(
+        "--model", metavar="FOLDER", help='start from this model ("starter", or written by convert or train)'
+    )
     _add_folder(parser, "; with --model runs/MODEL-STAGE")
     parser.add_argument(
         "--data",
@@ -104,7 +103,7 @@ def _add_stage(stages: Any, name: str, what: str) -> None:
     parser.add_argument(
         "--workers", type=int, help=f"processes that prepare batches (default {CPU_WORKERS}; with a GPU {GPU_WORKERS})"
     )
-    parser.set_defaults(func=_train, model=None)
+    parser.set_defaults(func=_train)
 
 
 def _add_render(stages: Any) -> None:
@@ -225,9 +224,9 @@ def _make_stage(name: str, run: Path, model: CollaborativeVideoPipeline | None) 
     """The stage on a model, or on what the stages before it left in the run's folder."""
     sizes = Sizes()
     if name == "autoencoder":
-        return AutoencoderStage(build_autoencoder(sizes.autoencoder), run)
+        return AutoencoderStage(build_autoencoder(sizes.autoencoder) if model is None else model.vae, run, model)
     if name == "decoder":
-        return DecoderStage(load_part(run, "vae") if model is None else model.vae, run)
+        return DecoderStage(load_part(run, "vae") if model is None else model.vae, run, model)
     if name == "image":
         if model is not None:
             return ImageStage.of_model(model, run)

@@ -13,13 +13,13 @@ from training.tiny import SIDE, SIZES, tiny_model
 from cvd.starter.procedural import draw
 from cvd.starter.render import render
 from cvd.starter.world import PALETTE
-from cvd.training.autoencoder import build_autoencoder
 from cvd.training.batches import Batches, Mixture
 from cvd.training.datasets import PoolData, Procedural, RealEstate, Request, Videos, open_dataset
-from cvd.training.datasets.emphasis import SOLID_WEIGHT
+from cvd.training.datasets.emphasis import PATTERNED_GROUND, STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT
 from cvd.training.datasets.videos import warp
 from cvd.training.errors import TrainingError
 from cvd.training.latents import encode, encode_pool, encoder_fingerprint
+from cvd.training.model import build_autoencoder
 from cvd.training.pool import render_clips, render_stills
 
 PAIR = Request(views=2, frames=4)
@@ -186,10 +186,21 @@ def is_of_one_colour(caption: str) -> bool:
 
 def test_solids_count_more_than_ground_and_sky(pool: Path):
     for data in (Procedural(64, 64), PoolData(pool, None, "train")):
-        sample = data.sample(rng(), PAIR)
-        assert sample.weight.shape == (2, 4, 8, 8)
-        assert set(np.unique(sample.weight)) == {1, SOLID_WEIGHT}
-        assert 0.02 < (sample.weight == SOLID_WEIGHT).mean() < 0.7
+        for request, weight in ((PAIR, VIDEO_SOLID_WEIGHT), (Request(), STILL_SOLID_WEIGHT)):
+            sample = data.sample(rng(), request)
+            assert sample.weight.shape == (request.views, request.frames, 8, 8)
+            assert set(np.unique(sample.weight)) == {1, weight}
+            assert 0.02 < (sample.weight == weight).mean() < 0.7
+
+
+def test_videos_have_more_patterned_grounds_than_stills():
+    data = Procedural(16, 16)
+
+    def patterned(request: Request) -> float:
+        captions = [data.sample(rng(seed), request).caption for seed in range(60)]
+        return float(np.mean([PATTERNED_GROUND.search(each) is not None for each in captions]))
+
+    assert patterned(Request(frames=2)) > patterned(Request()) + 0.05
 
 
 @pytest.fixture(scope="module")

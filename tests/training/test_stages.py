@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from training.tiny import SIDE, tiny_model, trainer
 
 from cvd.pipeline import CollaborativeVideoPipeline
-from cvd.training.autoencoder import AutoencoderStage, DecoderStage
+from cvd.training.autoencoder import AutoencoderStage, DecoderStage, reconstruction_loss
 from cvd.training.batches import Batches
 from cvd.training.datasets import Procedural, Request
 from cvd.training.errors import TrainingError
@@ -95,6 +96,40 @@ def test_the_autoencoder_learns_and_scales_its_latents_to_unit_variance(tmp_path
         assert stage(stage.validation).item() < 0.8 * first
     written = type(stage.vae).from_pretrained(tmp_path / "vae")
     assert encode(written, stage.validation.frames[:, 0]).std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_a_models_latents_stay_near_what_its_unet_has_learnt(tmp_path: Path):
+    """While its autoencoder goes on learning; from scratch nothing holds them."""
+
+    def drift(of_model: bool) -> float:
+        model, folder = tiny_model(), tmp_path / str(of_model)
+        stage = AutoencoderStage(model.vae, folder, model if of_model else None)
+        training = trainer(stage, folder / "autoencoder", Settings(steps=40, batch_size=4, ema_decay=0.8))
+        frames = stage.validation.frames[:, 0]
+        scale = 1 / encode(model.vae, frames).std().item()
+        model.vae.register_to_config(scaling_factor=scale)
+        before = encode(model.vae, frames)
+        training.fit()
+        written = AutoencoderKL.from_pretrained(folder / "vae")
+        assert (written.config.scaling_factor == scale) == of_model
+        written.register_to_config(scaling_factor=scale)
+        return (encode(written, frames) - before).square().mean().item()
+
+    assert drift(of_model=True) < 0.7 * drift(of_model=False)
+    CollaborativeVideoPipeline.from_pretrained(tmp_path / "True")
+
+
+def test_pixels_count_in_the_reconstruction_as_their_latent_does():
+    pixels, weight = torch.zeros(1, 3, 16, 16), torch.tensor([[[[4.0, 1.0], [1.0, 1.0]]]])
+    wrong = [pixels.clone(), pixels.clone()]
+    wrong[0][..., 2:6, 2:6] = 0.5
+    wrong[1][..., 10:14, 10:14] = 0.5
+
+    heavy, light = (reconstruction_loss(each, pixels, weight).item() for each in wrong)
+    even = [reconstruction_loss(each, pixels).item() for each in wrong]
+
+    assert heavy == pytest.approx(4 * light)
+    assert even[0] == pytest.approx(even[1])
 
 
 def test_gradients_are_accumulated_over_batches(tmp_path: Path):

@@ -7,13 +7,13 @@ import torch
 
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.starter.captions import VOCABULARY
-from cvd.training.autoencoder import build_autoencoder
 from cvd.training.batches import Mixture
 from cvd.training.datasets import DataSet, Procedural
 from cvd.training.loop import Settings, Trainer, start_accelerator
 from cvd.training.model import (
     STARTER_INFO,
     Sizes,
+    build_autoencoder,
     build_camera_encoder,
     build_collaborative_unet,
     build_image_unet,

@@ -1,28 +1,39 @@
 """What training dwells on in the procedural scenes: several colours at once, and the solids themselves.
 
 Most scenes have one colour beside the ground's, and most of a frame is ground and sky. Both are learnt long before
-"a pink cone and an orange sphere" is one pink thing and one orange thing.
+"a pink cone and an orange sphere" is one pink thing and one orange thing. Videos have a second thing to learn, how the
+camera moves, and it is the ground that shows it: there, solids count less, and grounds without a pattern are fewer.
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 
 from ...starter.world import PALETTE
 
-SOLID_WEIGHT = 4.0
+STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT = 4.0, 1.5
 """How much more a latent counts that shows a solid."""
 
 KEPT_SHARE = {1: 0.25, 2: 0.5}
 """By how many colours the solids of a scene have: the share of such scenes that is drawn; of those with more, all."""
 
+PLAIN_VIDEOS_SHARE = 0.5
+"""The share that is drawn of videos whose ground is plain."""
 
-def is_kept(rng: np.random.Generator, caption: str) -> bool:
+PATTERNED_GROUND = re.compile(r"\b(checkered|striped|dotted)( \w+)? (floor|ground)\b")
+
+
+def is_kept(rng: np.random.Generator, caption: str, video: bool) -> bool:
     """Whether a drawn scene is trained on."""
     colours = PALETTE.keys() & caption.replace(",", "").split()
-    return bool(rng.random() < KEPT_SHARE.get(len(colours) - 1, 1.0))  # one is the ground's
+    share = KEPT_SHARE.get(len(colours) - 1, 1.0)  # one is the ground's
+    if video and not PATTERNED_GROUND.search(caption):
+        share *= PLAIN_VIDEOS_SHARE
+    return bool(rng.random() < share)
 
 
-def latent_weights(cells: np.ndarray) -> np.ndarray:
+def latent_weights(cells: np.ndarray, video: bool) -> np.ndarray:
     """float32 weights of latents, from which of them show a solid, bool."""
-    return np.where(cells, np.float32(SOLID_WEIGHT), np.float32(1))
+    return np.where(cells, np.float32(VIDEO_SOLID_WEIGHT if video else STILL_SOLID_WEIGHT), np.float32(1))

@@ -47,7 +47,7 @@ class PoolData:
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
         if request.frames == 1:
             pool, latents = self.stills
-            index: tuple = (_draw_scene(rng, pool), None, None)
+            index: tuple = (_draw_scene(rng, pool, video=False), None, None)
         else:
             pool, latents = self.clips
             if pool.c2w.shape[2] != request.frames:
@@ -56,18 +56,18 @@ class PoolData:
                     "Train on --data procedural, or render a pool for this model.",
                 )
             side = int(rng.integers(2))
-            index = (_draw_scene(rng, pool), [side, 1 - side][: request.views])
+            index = (_draw_scene(rng, pool, video=True), [side, 1 - side][: request.views])
         return Sample(
             pool.captions[index[0]],
             frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,
             latents=None if latents is None else np.array(latents[index]),
             cameras=Cameras(pool.c2w[index], pool.K[index], *pool.frames.shape[-3:-1]),
-            weight=latent_weights(pool.solids[index]),
+            weight=latent_weights(pool.solids[index], request.is_video),
         )
 
 
-def _draw_scene(rng: np.random.Generator, pool: Pool) -> int:
+def _draw_scene(rng: np.random.Generator, pool: Pool, video: bool) -> int:
     while True:
         scene = int(rng.integers(len(pool)))
-        if is_kept(rng, pool.captions[scene]):
+        if is_kept(rng, pool.captions[scene], video):
             return scene

@@ -24,8 +24,9 @@ class Procedural:
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
         drawn = draw(rng, request.views, request.frames)
-        while not is_kept(rng, drawn.caption):
+        while not is_kept(rng, drawn.caption, request.is_video):
             drawn = draw(rng, request.views, request.frames)
         (clips,) = render_draws([drawn], self.width, self.height)
         cameras = Cameras(clips.c2w, clips.K, self.height, self.width)
-        return Sample(clips.caption, frames=clips.frames, cameras=cameras, weight=latent_weights(clips.solids))
+        weight = latent_weights(clips.solids, request.is_video)
+        return Sample(clips.caption, frames=clips.frames, cameras=cameras, weight=weight)

@@ -42,6 +42,11 @@ class Request:
     frames: int = 1
     pixels: bool = False
 
+    @property
+    def is_video(self) -> bool:
+        """Whether frames follow each other."""
+        return self.frames > 1
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
