@@ -4,10 +4,11 @@
     python -m cvd.evaluation.starter_benchmark --out DIR --prompts 8     a quick look
     python -m cvd.evaluation.starter_benchmark --out DIR --arms rendered unrelated      what the measures are worth
 
-Every case has one prompt and two different trajectories, and is made in five ways, the arms: `rendered`, the ground
-truth (G); `unrelated`, the second view being another case's scene; `model`; `alone`, the same model with its epipolar
-modules off (I); and `identical`, the model with the first trajectory for both views. Takes and figures that DIR already
-holds are used again; delete them to have them made again. `python -m cvd evaluate DIR/model` looks closer at an arm.
+Every case has one prompt and two different trajectories, and is made in six ways, the arms: `rendered`, the ground
+truth (G); `unrelated`, the second view being another case's scene; `reconstructed`, the ground truth as the model's
+autoencoder gives it back, which no U-Net can better; `model`; `alone`, the same model with its epipolar modules off
+(I); and `identical`, the model with the first trajectory for both views. Takes and figures that DIR already holds are
+used again; delete them to have them made again. `python -m cvd evaluate DIR/model` looks closer at an arm.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from ..export import to_uint8, write_frames
 from ..model_info import STARTER_NAME, find_info
 from ..pipeline import CollaborativeVideoPipeline
 from ..takes import view_folder
+from ..training.latents import decode, encode, to_images
 from .camera_fidelity import CameraFidelity, PoseError
 from .consistency import match_views
 from .figure import draw_contact_sheet
@@ -46,7 +48,7 @@ from .report import Take, fidelity_summary, load_take, starter_fidelity, without
 from .starter_cases import Case, held_out_cases
 from .starter_score import find_all_objects, named_colours, starter_frames, starter_score
 
-ARMS = ("rendered", "unrelated", "model", "alone", "identical")
+ARMS = ("rendered", "unrelated", "reconstructed", "model", "alone", "identical")
 SCORED_FRAMES = 3
 """Evenly spread frames that the score is taken of; poses are taken of all."""
 
@@ -112,6 +114,8 @@ class Benchmark:
             videos = case.rendered()
             if arm == "unrelated":
                 videos[1] = [*self.cases, self._next][case.number + 1].rendered(cameras)[1]
+        elif arm == "reconstructed":
+            videos = self._reconstructed(case)
         else:
             videos = self._generated(case, cameras, synchronised=arm != "alone")
         _write_take(folder, videos, cameras, case.prompt)
@@ -127,6 +131,11 @@ class Benchmark:
     def take_folder(self, arm: str, case: Case) -> Path:
         """Where a take lies."""
         return self.folder / arm / f"{case.number:02d}"
+
+    def _reconstructed(self, case: Case) -> Frames:
+        vae, frames = load_pipeline(self.model, self.device, synchronised=True).vae, case.rendered()
+        decoded = decode(vae, encode(vae, torch.from_numpy(frames).flatten(0, 1)))
+        return to_uint8(to_images(decoded)).reshape(frames.shape)
 
     def _generated(self, case: Case, cameras: Cameras, synchronised: bool) -> Frames:
         pipe = load_pipeline(self.model, self.device, synchronised)
@@ -264,8 +273,13 @@ def _print(console: Console, figures: dict[str, dict[str, Any]]) -> None:
         verdict = {True: "[green]met", False: "[red]missed", None: ""}[target.met(value)]
         table.add_row(target.name, shown, f"{'at least' if target.at_least else 'at most'} {target.bound:g}", verdict)
     console.print(table)
-    scores = ", ".join(f"{arm} {each['score']:.3f}" for arm, each in figures.items() if not math.isnan(each["score"]))
-    console.print(f"scores: {scores}")
+    arms = Table(box=box.SIMPLE)
+    for heading in ("", "score", "its objects' part", "named colours", "rotation error", "translation error"):
+        arms.add_column(heading, justify="right" if heading else "left")
+    for arm, each in figures.items():
+        names = ("score", "objects", "colours_right", "median_rotation", "median_translation")
+        arms.add_row(arm, *("-" if math.isnan(each[name]) else f"{each[name]:.3f}" for name in names))
+    console.print(arms)
 
 
 def _value(figures: dict[str, dict[str, Any]], target: Target) -> float | None:

@@ -63,6 +63,20 @@ def test_a_models_takes_are_kept(tiny_model_folder: Path, tmp_path: Path) -> Non
     assert (folder / "take.json").stat().st_mtime_ns == written
 
 
+def test_a_reconstruction_is_what_the_models_autoencoder_makes_of_the_truth(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    benchmark = Benchmark(tmp_path, str(tiny_model_folder), count=1, device="cpu")
+    (case,) = benchmark.cases
+    benchmark.make("reconstructed", case)
+    vae = load_pipeline(str(tiny_model_folder), "cpu", True).vae
+    true = torch.from_numpy(case.rendered()[1, :1]).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        expected = vae.decode(vae.encode(true).latent_dist.mode()).sample.clamp(-1, 1) * 127.5 + 127.5
+    found = read_videos(benchmark.take_folder("reconstructed", case))[1, :1]
+    np.testing.assert_allclose(found, expected.permute(0, 2, 3, 1), atol=1)
+
+
 def test_the_gain_is_the_share_of_what_was_to_be_gained() -> None:
     measured = {arm: [{"score": score}] for arm, score in (("rendered", 0.9), ("model", 0.6), ("alone", 0.1))}
     assert summarise(measured)["model"]["gain"] == pytest.approx(0.625)
