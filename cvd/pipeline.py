@@ -260,12 +260,15 @@ class CollaborativeVideoPipeline:
             nonlocal done
             partners, slope = matching()
             scale = self.model_info.guidance_at(int(timestep), guidance_scale)
+            # A scale of 1 gives the conditional branch back, which then does without the other one.
+            branches, free_branches = (1, 0) if scale == 1 else (2, self.model_info.free_branches)
+            texts = text[-branches * len(latents) :]
             predicted = torch.zeros_like(latents)
             for window in windows:
-                context = EpipolarContext(window.bias, partners, slope, self.model_info.free_branches)
-                part = latents[:, :, window.frames].to(self.dtype)
-                both = self.unet(torch.cat([part, part]), timestep, text, window.pose_features, context).sample.float()
-                unconditional, conditional = both.chunk(2)
+                context = EpipolarContext(window.bias, partners, slope, free_branches)
+                parts = latents[:, :, window.frames].to(self.dtype).repeat(branches, 1, 1, 1, 1)
+                output = self.unet(parts, timestep, texts, window.pose_features, context).sample.float()
+                unconditional, conditional = output[: len(latents)], output[-len(latents) :]
                 guided = unconditional + scale * (conditional - unconditional)
                 predicted[:, :, window.frames] += window.share * guided
                 done += 1

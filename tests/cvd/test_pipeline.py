@@ -95,6 +95,22 @@ def test_guidance_can_fall_with_the_noise(pipe: CollaborativeVideoPipeline, tiny
     assert np.array_equal(latents(falling, 1, 6)[0], latents(pipe, 1, 3)[0])
 
 
+def test_a_guidance_scale_of_1_takes_one_branch_alone(pipe: CollaborativeVideoPipeline) -> None:
+    cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
+    rows: list[int] = []
+    hook = pipe.unet.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
+
+    def latents(guidance_scale: float, negative_prompt: str = "") -> np.ndarray:
+        settings = {"num_inference_steps": 2, "guidance_scale": guidance_scale}
+        return pipe("a cube", cameras, negative_prompt, **settings).latents
+
+    alone, other, nearly = latents(1.0), latents(1.0, "a sphere"), latents(1.0 + 1e-6)
+    hook.remove()
+    assert rows == [2, 2, 2, 2, 4, 4]
+    np.testing.assert_array_equal(alone, other)
+    np.testing.assert_allclose(alone, nearly, atol=1e-4)
+
+
 def test_progress_counts_every_call_and_frame(pipe: CollaborativeVideoPipeline) -> None:
     seen: list[Progress] = []
     cameras = pattern_cameras("circle", 3, 32, 32, frames=4)
