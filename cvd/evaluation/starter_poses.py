@@ -13,14 +13,13 @@ across the stripes.
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from ..cameras import Cameras
+from ..starter.captions import ground_pattern
 from ..starter.world import ground_from_camera
 from .camera_fidelity import CameraFidelity, PoseError, rotation_angle, translation_angle
 from .palette import Frames, find_objects
@@ -42,7 +41,7 @@ SMALLEST_STEP = 2e-4
 """Steps of the optimisation end below this, in radians and scene units: a hundredth of a pixel."""
 
 NEAREST_DEPTH = 0.01
-TELLING_GROUND = re.compile(r"\b(checkered|dotted)( \w+)? (floor|ground)\b")
+TELLING_GROUNDS = ("checkered", "dotted")
 
 
 def asks_for_telling_ground(prompt: str) -> bool:
@@ -51,7 +50,7 @@ def asks_for_telling_ground(prompt: str) -> bool:
     >>> asks_for_telling_ground("a red cube on a green checkered floor")
     True
     """
-    return TELLING_GROUND.search(prompt.lower()) is not None
+    return ground_pattern(prompt) in TELLING_GROUNDS
 
 
 def aligned_camera_fidelity(videos: Frames, cameras: Cameras) -> CameraFidelity:

@@ -1,5 +1,6 @@
 """Captions of procedural scenes: "a red cube and a blue sphere on a green checkered floor", in several phrasings."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ NAMES = {
 """Singular and plural of each shape's name and its synonyms."""
 
 NUMBERS = {2: "two", 3: "three", 4: "four"}
+GROUND = re.compile(r"\b(checkered|striped|dotted)( \w+)? (floor|ground)\b")
 SUN_PHRASES = {"left": "the left", "right": "the right", "front": "the front", "behind": "behind"}
 
 
@@ -60,6 +62,18 @@ def words(text: str) -> list[str]:
     ['a', 'red', 'cube', ',', 'a', 'blue', 'ball']
     """
     return text.replace(",", " ,").split()
+
+
+def ground_pattern(text: str) -> str:
+    """The pattern of the ground that a caption or a prompt asks for, as in `Ground`.
+
+    >>> ground_pattern("a striped ball on a checkered green floor")
+    'checkered'
+    >>> ground_pattern("a striped ball on a green floor")
+    'plain'
+    """
+    found = GROUND.search(text.lower())
+    return found[1] if found else "plain"
 
 
 class _Phrasing:

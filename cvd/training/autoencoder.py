@@ -21,6 +21,9 @@ from .stage import Stage
 
 EDGE_WEIGHT = 0.5
 SQUARED_WEIGHT = 3.0  # colours first: the absolute error alone is slow to notice small objects
+CHROMA_GAIN = 2.0
+"""How much larger an error counts that differs between red, green and blue: a dark orange is not far from red."""
+
 KL_WEIGHT = 1e-6
 DRIFT_WEIGHT = 0.1
 """Of the squared distance of latents, of unit variance, from what they were when a U-Net learnt them."""
@@ -38,6 +41,8 @@ def reconstruction_loss(
         weight: (B, 1, h, w), how much the pixels under each latent count; None: all the same.
     """
     error = decoded.float() - pixels
+    grey = error.mean(1, keepdim=True)
+    error = grey + CHROMA_GAIN * (error - grey)
     weight = error.new_ones(len(error), 1, 1, 1) if weight is None else weight / weight.mean()
     weight = F.interpolate(weight, error.shape[-2:])
     edges = (weight[..., 1:] * error.diff(dim=-1).abs()).mean() + (weight[..., 1:, :] * error.diff(dim=-2).abs()).mean()

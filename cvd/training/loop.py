@@ -26,6 +26,8 @@ GRADIENT_NORM = 1.0
 MILESTONES = 4
 """A checkpoint is kept for good after every fourth of the training."""
 LOG_SECONDS = 15
+PICTURE_SHARE = 0.05
+"""Pictures take no more than this share of the time: one of the joint stage costs processors a minute."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Settings:
         learning_rate, batch_size: None: the stage's own.
         accumulation: batches in a step, in each process.
         workers: processes that prepare batches; 0: the training process itself.
-        validate_minutes, checkpoint_minutes: training time between two pictures, and between two checkpoints.
+        validate_minutes, checkpoint_minutes: training time between two pictures, at least, and two checkpoints.
         ema_decay: of the averaged weights, which are the result.
     """
 
@@ -282,5 +284,7 @@ class _Watch:
             trainer.checkpoint(milestone=passed > self.passed)
             self.passed = passed
         if elapsed >= self.next_picture:
-            self.next_picture = elapsed + settings.validate_minutes * 60
+            began = time.monotonic()
             trainer.picture(f"step_{step:07d}.png")
+            took = time.monotonic() - began
+            self.next_picture = elapsed + max(settings.validate_minutes * 60, took / PICTURE_SHARE)

@@ -58,8 +58,7 @@ class VideoStage(Stage):
         return Request(self.views, self.model.window)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        with torch.no_grad():
-            text = embed(self.model.tokenizer, self.text_encoder, batch.captions)
+        text = embed(self.model.tokenizer, self.text_encoder, batch.captions)
         conditioning = self._conditioning(batch)
         return diffusion_loss(
             self.model.scheduler,
@@ -152,10 +151,10 @@ class EpipolarStage(VideoStage):
 
 
 class JointStage(EpipolarStage):
-    """A last round for the whole U-Net and the camera encoder, on pairs.
+    """A last round for the whole U-Net, the camera encoder and the text encoder, on pairs.
 
     The paper has no such stage: its image model is Stable Diffusion's. A small model that is trained for minutes goes
-    on learning what frames look like while it learns that they agree.
+    on learning what frames look like, and what words mean, while it learns that they agree.
     """
 
     name = "joint"
@@ -163,8 +162,8 @@ class JointStage(EpipolarStage):
     needs_cameras = True
 
     def _own_parameters(self) -> dict[str, nn.Parameter]:
-        encoder = {f"camera_encoder.{name}": p for name, p in self.camera_encoder.named_parameters()}
-        return encoder | {f"unet.{name}": p for name, p in self.unet.named_parameters()}
+        networks = {"camera_encoder": self.camera_encoder, "text_encoder": self.text_encoder, "unet": self.unet}
+        return {f"{name}.{key}": p for name, network in networks.items() for key, p in network.named_parameters()}
 
 
 VIDEO_STAGES: dict[str, type[VideoStage]] = {

@@ -46,7 +46,7 @@ STAGES = {
     "motion": (MotionStage, in_motion),
     "camera": (CameraStage, lambda name: name.startswith("camera_encoder.") or "qkv_merge" in name),
     "epipolar": (EpipolarStage, lambda name: ".epipolar_module." in name),
-    "joint": (JointStage, lambda name: name.startswith(("camera_encoder.", "unet."))),
+    "joint": (JointStage, lambda name: name.startswith(("camera_encoder.", "text_encoder.", "unet."))),
 }
 
 
@@ -130,6 +130,14 @@ def test_pixels_count_in_the_reconstruction_as_their_latent_does():
 
     assert heavy == pytest.approx(4 * light)
     assert even[0] == pytest.approx(even[1])
+
+
+def test_a_wrong_hue_counts_more_than_a_wrong_brightness():
+    pixels = torch.zeros(1, 3, 8, 8)
+    brighter = torch.full((3,), 0.2).view(1, 3, 1, 1).expand_as(pixels)
+    redder = torch.tensor([0.2, 0.0, -0.2]).view(1, 3, 1, 1).expand_as(pixels)
+
+    assert reconstruction_loss(redder, pixels) > 1.3 * reconstruction_loss(brighter, pixels)
 
 
 def test_gradients_are_accumulated_over_batches(tmp_path: Path):

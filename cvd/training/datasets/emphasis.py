@@ -7,13 +7,12 @@ camera moves, and it is the ground that shows it: there, solids count less, and 
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
+from ...starter.captions import ground_pattern
 from ...starter.world import PALETTE
 
-STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT = 4.0, 1.5
+STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT = 8.0, 1.5
 """How much more a latent counts that shows a solid."""
 
 KEPT_SHARE = {1: 0.25, 2: 0.5}
@@ -22,14 +21,12 @@ KEPT_SHARE = {1: 0.25, 2: 0.5}
 PLAIN_VIDEOS_SHARE = 0.5
 """The share that is drawn of videos whose ground is plain."""
 
-PATTERNED_GROUND = re.compile(r"\b(checkered|striped|dotted)( \w+)? (floor|ground)\b")
-
 
 def is_kept(rng: np.random.Generator, caption: str, video: bool) -> bool:
     """Whether a drawn scene is trained on."""
     colours = PALETTE.keys() & caption.replace(",", "").split()
     share = KEPT_SHARE.get(len(colours) - 1, 1.0)  # one is the ground's
-    if video and not PATTERNED_GROUND.search(caption):
+    if video and ground_pattern(caption) == "plain":
         share *= PLAIN_VIDEOS_SHARE
     return bool(rng.random() < share)
 
