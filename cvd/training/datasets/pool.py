@@ -45,9 +45,9 @@ class PoolData:
         return pool, None if self.encoder is None else open_latents(folder, self.encoder)
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
-        if request.frames == 1:
+        if not request.is_video:
             pool, latents = self.stills
-            index: tuple = (_draw_scene(rng, pool, video=False), None, None)
+            index: tuple = (_draw_scene(rng, pool, request), None, None)
         else:
             pool, latents = self.clips
             if pool.c2w.shape[2] != request.frames:
@@ -56,7 +56,7 @@ class PoolData:
                     "Train on --data procedural, or render a pool for this model.",
                 )
             side = int(rng.integers(2))
-            index = (_draw_scene(rng, pool, video=True), [side, 1 - side][: request.views])
+            index = (_draw_scene(rng, pool, request), [side, 1 - side][: request.views])
         return Sample(
             pool.captions[index[0]],
             frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,
@@ -66,8 +66,8 @@ class PoolData:
         )
 
 
-def _draw_scene(rng: np.random.Generator, pool: Pool, video: bool) -> int:
+def _draw_scene(rng: np.random.Generator, pool: Pool, request: Request) -> int:
     while True:
         scene = int(rng.integers(len(pool)))
-        if is_kept(rng, pool.captions[scene], video):
+        if is_kept(rng, pool.captions[scene], request.is_video):
             return scene
