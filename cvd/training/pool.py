@@ -3,7 +3,8 @@
 A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` and ``K.npy`` (float32), ``solids.npy`` (bool, where
 there are solids) and ``captions.txt`` (one line per scene): stills are (N, H, W, 3) with (N, 4, 4), (N, 3, 3) and
 (N, H/8, W/8), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4), (N, 2, F, 3, 3) and (N, 2, F, H/8, W/8). Scene n
-depends on the pool's seed and n alone, so that any number of processes makes the same pool.
+depends on the pool's seed and n alone, so that any number of processes makes the same pool. They are scenes as training
+dwells on them (`cvd.training.emphasis`).
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ import torch
 from tqdm import tqdm
 
 from cvd.starter.coverage import CELL
-from cvd.starter.procedural import PATH_FRAMES, draw, render_draws
+from cvd.starter.procedural import PATH_FRAMES, render_draws
+from cvd.training.emphasis import draw_emphasised
 from cvd.training.errors import TrainingError
 
 SIZE = 64
@@ -121,7 +123,7 @@ def _mapping(workers: int) -> Iterator:
 
 def _render_part(job: _Job, scenes: range) -> list[str]:
     """Render some scenes into the pool's files; their captions."""
-    draws = [draw(np.random.default_rng((job.seed, scene)), job.views, job.frames) for scene in scenes]
+    draws = [draw_emphasised(np.random.default_rng((job.seed, scene)), job.views, job.frames) for scene in scenes]
     arrays = {name: np.load(job.folder / f"{name}.npy", "r+") for name in ARRAYS}
     for scene, clips in zip(scenes, render_draws(draws, SIZE, SIZE), strict=True):
         for name, array in arrays.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvd.starter.procedural import draw, render_draws
+from cvd.training.datasets import Procedural, Request
 from cvd.training.errors import TrainingError
 from cvd.training.pool import Pool, render_clips, render_stills
 
@@ -14,13 +14,14 @@ def test_a_pool_of_clips_is_what_would_be_drawn_while_training(tmp_path: Path):
     render_clips(tmp_path, 3, seed=7, frames=4)
     pool = Pool.open(tmp_path)
     assert pool.frames.shape == (3, 2, 4, 64, 64, 3)
+    data = Procedural(64, 64)
     for scene in range(3):
-        (clips,) = render_draws([draw(np.random.default_rng((7, scene)), frames=4)])
-        np.testing.assert_array_equal(pool.frames[scene], clips.frames)
-        np.testing.assert_allclose(pool.c2w[scene], clips.c2w, atol=1e-6)
-        np.testing.assert_allclose(pool.K[scene], clips.K, rtol=1e-6)
-        np.testing.assert_array_equal(pool.solids[scene], clips.solids)
-        assert pool.captions[scene] == clips.caption
+        sample = data.sample(np.random.default_rng((7, scene)), Request(views=2, frames=4))
+        np.testing.assert_array_equal(pool.frames[scene], sample.frames)
+        np.testing.assert_allclose(pool.c2w[scene], sample.cameras.c2w, atol=1e-6)
+        np.testing.assert_allclose(pool.K[scene], sample.cameras.K, rtol=1e-6)
+        np.testing.assert_array_equal(pool.solids[scene], sample.weight > 1)
+        assert pool.captions[scene] == sample.caption
 
 
 def test_several_processes_make_the_same_pool(tmp_path: Path):

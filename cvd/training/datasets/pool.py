@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ...cameras import Cameras
+from ..emphasis import latent_weights
 from ..errors import TrainingError
 from ..latents import open_latents
 from ..pool import Pool
-from .emphasis import is_kept, latent_weights
 from .sample import Request, Sample, Split
 
 
@@ -47,7 +47,7 @@ class PoolData:
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
         if not request.is_video:
             pool, latents = self.stills
-            index: tuple = (_draw_scene(rng, pool, request), None, None)
+            index: tuple = (int(rng.integers(len(pool))), None, None)
         else:
             pool, latents = self.clips
             if pool.c2w.shape[2] != request.frames:
@@ -56,7 +56,7 @@ class PoolData:
                     "Train on --data procedural, or render a pool for this model.",
                 )
             side = int(rng.integers(2))
-            index = (_draw_scene(rng, pool, request), [side, 1 - side][: request.views])
+            index = (int(rng.integers(len(pool))), [side, 1 - side][: request.views])
         return Sample(
             pool.captions[index[0]],
             frames=np.array(pool.frames[index]) if request.pixels or latents is None else None,
@@ -64,10 +64,3 @@ class PoolData:
             cameras=Cameras(pool.c2w[index], pool.K[index], *pool.frames.shape[-3:-1]),
             weight=latent_weights(pool.solids[index], request.is_video),
         )
-
-
-def _draw_scene(rng: np.random.Generator, pool: Pool, request: Request) -> int:
-    while True:
-        scene = int(rng.integers(len(pool)))
-        if is_kept(rng, pool.captions[scene], request.is_video):
-            return scene

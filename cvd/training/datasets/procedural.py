@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...cameras import Cameras
-from ...starter.procedural import draw, render_draws
-from .emphasis import is_kept, latent_weights
+from ...starter.procedural import render_draws
+from ..emphasis import draw_emphasised, latent_weights
 from .sample import Request, Sample
 
 
@@ -23,9 +23,7 @@ class Procedural:
         self.height, self.width = height, width
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
-        drawn = draw(rng, request.views, request.frames)
-        while not is_kept(rng, drawn.caption, request.is_video):
-            drawn = draw(rng, request.views, request.frames)
+        drawn = draw_emphasised(rng, request.views, request.frames)
         (clips,) = render_draws([drawn], self.width, self.height)
         cameras = Cameras(clips.c2w, clips.K, self.height, self.width)
         weight = latent_weights(clips.solids, request.is_video)

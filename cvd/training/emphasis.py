@@ -9,26 +9,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...starter.captions import ground_pattern
-from ...starter.world import PALETTE
+from ..starter.captions import ground_pattern
+from ..starter.procedural import PATH_FRAMES, Draw, draw
+from ..starter.world import PALETTE
 
-STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT = 8.0, 1.5
+STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT = 8.0, 3.0
 """How much more a latent counts that shows a solid."""
 
-KEPT_SHARE = {1: 0.25, 2: 0.5}
+KEPT_SHARE = {1: 0.12, 2: 0.3}
 """By how many colours the solids of a scene have: the share of such scenes that is drawn; of those with more, all."""
 
 PLAIN_VIDEOS_SHARE = 0.5
 """The share that is drawn of videos whose ground is plain."""
 
 
-def is_kept(rng: np.random.Generator, caption: str, video: bool) -> bool:
-    """Whether a drawn scene is trained on."""
+def draw_emphasised(rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES) -> Draw:
+    """Draw scenes until one is to be trained on; arguments and errors are those of `cvd.starter.procedural.draw`."""
+    while True:
+        drawn = draw(rng, views, frames)
+        if rng.random() < _kept_share(drawn.caption, video=frames > 1):
+            return drawn
+
+
+def _kept_share(caption: str, video: bool) -> float:
+    """Of scenes of such a caption, the share that is trained on."""
     colours = PALETTE.keys() & caption.replace(",", "").split()
     share = KEPT_SHARE.get(len(colours) - 1, 1.0)  # one is the ground's
     if video and ground_pattern(caption) == "plain":
         share *= PLAIN_VIDEOS_SHARE
-    return bool(rng.random() < share)
+    return share
 
 
 def latent_weights(cells: np.ndarray, video: bool) -> np.ndarray:
