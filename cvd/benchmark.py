@@ -25,6 +25,8 @@ from .plucker import plucker_maps
 from .trajectories import pattern_cameras
 
 GUIDANCE_BRANCHES = 2
+SCALE_FACTOR = 8
+"""How many pixels a latent of the official model covers in either direction."""
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
@@ -71,6 +73,7 @@ def compare(
     repeats: int = 3,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
+    scale_factor: int = SCALE_FACTOR,
 ) -> Comparison:
     """Times one call of `CollaborativeUNet` and one of `UNetMotionModel`, in turns, with random weights.
 
@@ -78,6 +81,7 @@ def compare(
         unet_config: arguments of `CollaborativeUNet`; the yardstick gets the same.
         size: width and height of the videos in pixels.
         repeats: timed calls of each, after one that is not timed.
+        scale_factor: how many pixels a latent covers in either direction.
 
     Raises:
         RequestError: a batch that the network does not take, or nothing to measure.
@@ -88,16 +92,18 @@ def compare(
     if min(views, repeats) < 1 or not 1 <= frames <= most_frames:
         hint = f"Use at least one view and one repeat, and 1 to {most_frames} frames."
         raise RequestError(f"{views} views of {frames} frames, {repeats} times, cannot be measured.", hint)
+    if size % scale_factor:
+        raise RequestError(f"{size} pixels are not a multiple of {scale_factor}, as the model needs.")
     device = str(usable_device(device))
     torch.manual_seed(0)
     with torch.device(device):
         ours = CollaborativeUNet(**unet_config).to(dtype).eval().requires_grad_(False)
         plain = _animatediff_unet(ours).to(dtype).eval().requires_grad_(False)
         batch = GUIDANCE_BRANCHES * views
-        sample = torch.randn(batch, ours.config.in_channels, frames, size // 8, size // 8, dtype=dtype)
+        sample = torch.randn(batch, ours.config.in_channels, frames, *[size // scale_factor] * 2, dtype=dtype)
         text = torch.randn(batch, 77, ours.config.cross_attention_dim, dtype=dtype)
         timestep = torch.tensor(500)
-    features, context = _conditioning(ours, views, frames, size, dtype, device)
+    features, context = _conditioning(ours, views, frames, size, scale_factor, dtype, device)
 
     def call_ours() -> None:
         ours(sample, timestep, text, features, context)
@@ -126,14 +132,16 @@ def _animatediff_unet(ours: CollaborativeUNet) -> UNetMotionModel:
 
 
 def _conditioning(
-    unet: CollaborativeUNet, views: int, frames: int, size: int, dtype: torch.dtype, device: str
+    unet: CollaborativeUNet, views: int, frames: int, size: int, scale_factor: int, dtype: torch.dtype, device: str
 ) -> tuple[list[torch.Tensor], EpipolarContext]:
     """Camera features and epipolar context, which a run computes once, outside the timed call."""
     cameras = pattern_cameras("circle", views, size, size, frames)
     encoder = CameraPoseEncoder(
-        channels=tuple(unet.config.block_out_channels), num_attention_heads=unet.config.motion_num_attention_heads
+        channels=tuple(unet.config.block_out_channels),
+        num_attention_heads=unet.config.motion_num_attention_heads,
+        downscale_factor=scale_factor,
     ).to(device=device, dtype=dtype)
-    maps = torch.from_numpy(plucker_maps(cameras)).transpose(1, 2).to(device=device, dtype=dtype)
+    maps = plucker_maps(cameras, device).transpose(1, 2).to(dtype)
     partners = [(view + 1) % views for view in range(views)]
     bias = EpipolarBias(cameras, dtype, device, without_baseline=unet.config.without_baseline)
     with torch.inference_mode():

@@ -246,10 +246,14 @@ class EpipolarContext:
         slope: of the pseudo-lines in this call.
         free_branches: how many guidance branches, the outermost first, have no synchronisation: every view of them is
             on its own.
+        scenes: how many scenes are seen by N views each, in training. A view's videos follow each other as if they
+            were one long video, and so do its cameras' frames in the bias.
     """
 
-    def __init__(self, bias: PairBias, partners: Sequence[int], slope: Slope, free_branches: int = 0) -> None:
-        self.partners, self.free_branches = tuple(partners), free_branches
+    def __init__(
+        self, bias: PairBias, partners: Sequence[int], slope: Slope, free_branches: int = 0, scenes: int = 1
+    ) -> None:
+        self.partners, self.free_branches, self.scenes = tuple(partners), free_branches, scenes
         self._bias, self._slope = bias, slope
         bias.in_use = frozenset(enumerate(self.partners))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from .errors import CheckpointError
 from .weight_files import read_config
@@ -65,6 +67,11 @@ def find_info(folder: str | Path) -> ModelInfo:
         CheckpointError: no such model.
     """
     return _read_info(model_folder(folder))
+
+
+def vae_scale_factor(config: Mapping[str, Any]) -> int:
+    """How many pixels a latent covers in either direction, by the autoencoder's configuration: 8 for SD 1.5's."""
+    return 2 ** (len(config["block_out_channels"]) - 1)
 
 
 def model_folder(folder: str | Path) -> Path:

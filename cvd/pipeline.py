@@ -22,7 +22,7 @@ from .devices import usable_device
 from .draws import Draws
 from .epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
 from .errors import PromptWarning, RequestError
-from .model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder
+from .model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder, vae_scale_factor
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
 from .plucker import plucker_maps
@@ -56,7 +56,10 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """videos: (V, F, H, W, 3) float32 sRGB in [0, 1]; latents: (V, C, F, H/8, W/8) float32, C = 4 for SD 1.5."""
+    """videos: (V, F, H, W, 3) float32 sRGB in [0, 1]; latents: (V, C, F, h, w) float32.
+
+    A latent covers `vae_scale_factor` pixels in either direction: h = H/8 and w = W/8 for SD 1.5, whose C is 4.
+    """
 
     videos: np.ndarray
     latents: np.ndarray
@@ -165,6 +168,11 @@ class CollaborativeVideoPipeline:
         """How many frames the model makes at once; longer videos are made in overlapping windows of so many."""
         return min(self.camera_encoder.config.max_frames, self.unet.config.motion_max_seq_length)
 
+    @property
+    def vae_scale_factor(self) -> int:
+        """How many pixels a latent covers in either direction; widths and heights are multiples of it."""
+        return vae_scale_factor(self.vae.config)
+
     @torch.inference_mode()
     def __call__(
         self,
@@ -190,6 +198,7 @@ class CollaborativeVideoPipeline:
         Args:
             prompt, negative_prompt: what the scene shows, and what it must not; shared by all views.
             cameras: V views of F frames, 1 .. 128. More than the model makes at once are made in overlapping windows.
+                Their width and height are multiples of `vae_scale_factor`.
             num_inference_steps: denoising steps, 1 .. 999; with "ddim" only those that start from noise.
             guidance_scale: of classifier-free guidance, finite.
             multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
@@ -207,18 +216,19 @@ class CollaborativeVideoPipeline:
             pseudo_slope: fraction of pi, or "horizontal", in place of one draw per U-Net call.
 
         Raises:
-            RequestError: a setting outside its range.
+            RequestError: a setting outside its range, a size that the model cannot make, or anchors that do not go with
+                the cameras or the model.
         """
         check_request(
             cameras, num_inference_steps, multistep, accumulate_step, anchors, scheduler, guidance_scale, seed
         )
         multistep, accumulate_step = with_defaults(multistep, accumulate_step, cameras.views)
-        shape = (cameras.views, self.unet.config.in_channels, cameras.frames, cameras.height // 8, cameras.width // 8)
+        shape = (cameras.views, self.unet.config.in_channels, cameras.frames, *self._latent_size(cameras))
         solver = make_solver(scheduler, self.scheduler.config, num_inference_steps)
         report = on_step or (lambda progress: None)
         draws = Draws(seed, self.device, latents, pairings, renoise, pseudo_slope)
         noise = draws.initial(shape, self.window)
-        held = None if anchors is None else self._held(anchors, draws)
+        held = None if anchors is None else self._held(anchors, shape[1:], draws)
 
         report(Progress("encoding", 0, 1))
         text = self._encode_text(prompt, negative_prompt).repeat_interleave(cameras.views, dim=0)
@@ -277,12 +287,28 @@ class CollaborativeVideoPipeline:
 
         return predict
 
-    def _held(self, anchors: Output, draws: Draws) -> Anchors:
-        finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)
-        if finished.shape[1] != self.unet.config.in_channels:
+    def _latent_size(self, cameras: Cameras) -> tuple[int, int]:
+        """(h, w) of the latents of the cameras' images."""
+        factor = self.vae_scale_factor
+        if cameras.height % factor or cameras.width % factor:
+            nearest = " x ".join(str(max(1, round(side / factor)) * factor) for side in (cameras.width, cameras.height))
             raise RequestError(
-                f"The finished views' latents have {finished.shape[1]} channels, this model's "
-                f"{self.unet.config.in_channels}.",
+                f"This model makes no videos of {cameras.width} x {cameras.height} pixels: width and height must be "
+                f"multiples of {factor}.",
+                f"Use {nearest}, for instance.",
+            )
+        return cameras.height // factor, cameras.width // factor
+
+    def _held(self, anchors: Output, shape: tuple[int, ...], draws: Draws) -> Anchors:
+        """shape: (C, F, h, w) of a view's latents."""
+        finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)
+        if finished.shape[1:] != shape:
+            theirs, ours = (
+                f"{channels} channels of {width} x {height}"
+                for channels, _, height, width in (finished.shape[1:], shape)
+            )
+            raise RequestError(
+                f"The finished views' latents have {theirs}, this model's {ours}.",
                 "Use the model that made the finished views.",
             )
         return Anchors(finished, draws.normal(finished.shape))
@@ -324,8 +350,7 @@ class CollaborativeVideoPipeline:
 
     def _encode_cameras(self, cameras: Cameras) -> list[torch.Tensor]:
         """Camera features per U-Net level, (V, C_i, F, h_i, w_i)."""
-        maps = torch.from_numpy(plucker_maps(cameras)).transpose(1, 2)
-        return self.camera_encoder(maps.to(device=self.device, dtype=self.dtype))
+        return self.camera_encoder(plucker_maps(cameras, self.device).transpose(1, 2).to(self.dtype))
 
     def _decode(self, latents: torch.Tensor, report: Callable[[Progress], None]) -> np.ndarray:
         """(V, C, F, h, w) to (V, F, H, W, 3) in [0, 1]."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from .cameras import Cameras
 
 
-def plucker_maps(cameras: Cameras) -> NDArray[np.float32]:
+def plucker_maps(cameras: Cameras, device: torch.device | str = "cpu") -> torch.Tensor:
     """Pluecker coordinates (o x d, d) of the ray through every pixel's centre (CameraCtrl, eq. 5).
 
     Every view's rays are given in the coordinates of its own first frame, as CameraCtrl is trained. Of a window of a
@@ -18,12 +18,13 @@ def plucker_maps(cameras: Cameras) -> NDArray[np.float32]:
         (V, F, 6, H, W) float32: moment o x d in scene units, then the unit direction d.
     """
     c2w = cameras.relative_to_first_frame()
-    x, y = np.meshgrid(np.arange(cameras.width) + 0.5, np.arange(cameras.height) + 0.5)
-    pixels = np.stack([x, y, np.ones_like(x)], -1).reshape(-1, 3)
-    to_world = c2w[..., :3, :3] @ np.linalg.inv(cameras.K)
-    directions = pixels @ np.swapaxes(to_world, -1, -2)
-    directions = directions.reshape(*c2w.shape[:2], *x.shape, 3)
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    origins = np.broadcast_to(c2w[:, :, None, None, :3, 3], directions.shape)
-    maps = np.concatenate([np.cross(origins, directions), directions], -1)
-    return np.moveaxis(maps, -1, 2).astype(np.float32)
+    y, x = (torch.arange(size, device=device) + 0.5 for size in (cameras.height, cameras.width))
+    pixels = torch.stack([*torch.meshgrid(x, y, indexing="xy"), torch.ones(len(y), len(x), device=device)])
+    to_world, origins = (
+        torch.as_tensor(each, dtype=torch.float32, device=device)
+        for each in (c2w[..., :3, :3] @ np.linalg.inv(cameras.K), c2w[..., :3, 3, None, None])
+    )
+    with torch.autocast(pixels.device.type, enabled=False):  # half precision is too coarse for pixels
+        directions = torch.einsum("vfij,jhw->vfihw", to_world, pixels)
+    directions /= directions.norm(dim=2, keepdim=True)
+    return torch.cat([torch.linalg.cross(origins.expand_as(directions), directions, dim=2), directions], 2)

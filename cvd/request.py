@@ -56,10 +56,18 @@ def check_request(
         raise RequestError(f"guidance_scale is {guidance_scale}.", "Use a number; 8.5 is the official one.")
     if not 0 <= seed <= MAX_SEED:
         raise RequestError(f"The seed is {seed}.", f"Use 0 to {MAX_SEED}.")
-    size = (cameras.frames, cameras.height // 8, cameras.width // 8)
-    if anchors is not None and (len(anchors.latents) >= cameras.views or anchors.latents.shape[2:] != size):
+    if anchors is not None:
+        _check_anchors(anchors, cameras)
+
+
+def _check_anchors(anchors: Output, cameras: Cameras) -> None:
+    """Whether finished views can come first among the cameras; only a model knows how large its latents are."""
+    videos, latents = anchors.videos.shape, anchors.latents.shape
+    size = (cameras.frames, cameras.height, cameras.width, 3)
+    fit_each_other = len(latents) == 5 and (latents[0], latents[2]) == videos[:2]
+    if not fit_each_other or videos[1:] != size or videos[0] >= cameras.views:
         raise RequestError(
-            f"The finished views' latents have shape {anchors.latents.shape}; {cameras.views} views of "
-            f"{cameras.frames} frames and {cameras.width} x {cameras.height} pixels cannot follow them.",
+            f"The finished views have frames of shape {videos} and latents of shape {latents}; {cameras.views} views "
+            f"of {cameras.frames} frames and {cameras.width} x {cameras.height} pixels cannot follow them.",
             "Give the cameras of the finished views first, then at least one new one, of the same frames and size.",
         )

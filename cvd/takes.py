@@ -202,15 +202,24 @@ def _read_files(folder: Path) -> tuple[Output, Cameras]:
         raise RequestError(f"{path} cannot be read: {error}.", GIVE_A_TAKE) from error
     videos, cameras = read_videos(folder), read_transforms(folder / "transforms.json")
     size = (cameras.views, cameras.frames, cameras.height, cameras.width)
-    views, frames, height, width = size
-    made = (views, latents.shape[1] if latents.ndim == 5 else 0, frames, height // 8, width // 8)
-    if videos.shape[:4] != size or latents.shape != made or not np.isfinite(latents).all():
+    if videos.shape[:4] != size or not _are_latents_of(size, latents.shape) or not np.isfinite(latents).all():
         raise RequestError(
             f"The files in {folder} do not fit each other: frames {videos.shape[:4]}, cameras {size} (views, frames, "
             f"height, width), latents {latents.shape}.",
             "Generate it again.",
         )
     return Output(videos.astype(np.float32) / 255, latents), cameras
+
+
+def _are_latents_of(size: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
+    """Whether latents (views, channels, frames, h, w) can be those of videos, size (views, frames, height, width).
+
+    That is when each covers a square of the same whole number of pixels; of how many, only the model knows.
+    """
+    if len(shape) != 5 or min(shape) < 1:
+        return False
+    views, _, frames, h, w = shape
+    return size == (views, frames, h * (size[2] // h), w * (size[2] // h))
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

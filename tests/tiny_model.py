@@ -17,8 +17,11 @@ from cvd.sampling import official_scheduler
 WIDTHS = (16, 32)
 
 
-def tiny_pipeline(tokenizer_folder: Path) -> CollaborativeVideoPipeline:
-    """The model itself; its tokenizer's files are written to `tokenizer_folder`."""
+def tiny_pipeline(tokenizer_folder: Path, scale_factor: int = 8) -> CollaborativeVideoPipeline:
+    """The model itself, whose latents cover `scale_factor` pixels in either direction, a power of two.
+
+    Its tokenizer's files are written to `tokenizer_folder`.
+    """
     torch.manual_seed(0)
     write_tokenizer(tokenizer_folder)
     unet = CollaborativeUNet(
@@ -45,7 +48,7 @@ def tiny_pipeline(tokenizer_folder: Path) -> CollaborativeVideoPipeline:
         eos_token_id=513,
         pad_token_id=513,
     )
-    blocks = 4
+    blocks = scale_factor.bit_length()
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * blocks,
         up_block_types=("UpDecoderBlock2D",) * blocks,
@@ -55,7 +58,9 @@ def tiny_pipeline(tokenizer_folder: Path) -> CollaborativeVideoPipeline:
     )
     return CollaborativeVideoPipeline(
         unet=unet,
-        camera_encoder=CameraPoseEncoder(channels=WIDTHS, layers_per_level=1, num_attention_heads=2),
+        camera_encoder=CameraPoseEncoder(
+            channels=WIDTHS, layers_per_level=1, num_attention_heads=2, downscale_factor=scale_factor
+        ),
         vae=vae,
         text_encoder=CLIPTextModel(text_config),
         tokenizer=CLIPTokenizer.from_pretrained(tokenizer_folder),

@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ..benchmark import Comparison, compare
-from ..model_info import STARTER
+from ..benchmark import SCALE_FACTOR, Comparison, compare
+from ..model_info import STARTER, vae_scale_factor
 from ..models.unet import CollaborativeUNet
 from ..weight_files import read_config
 from .model_options import DTYPES
@@ -45,7 +45,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and prints a table or JSON."""
-    config = read_config(STARTER / "unet" / "config.json") if arguments.architecture == "starter" else {}
+    is_starter = arguments.architecture == "starter"
+    config = read_config(STARTER / "unet" / "config.json") if is_starter else {}
     result = compare(
         {name: value for name, value in config.items() if name in signature(CollaborativeUNet).parameters},
         arguments.views,
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.repeats,
         DTYPES[arguments.dtype],
         arguments.device,
+        vae_scale_factor(read_config(STARTER / "vae" / "config.json")) if is_starter else SCALE_FACTOR,
     )
     if arguments.json:
         settings = {name: value for name, value in vars(arguments).items() if name not in ("func", "json", "command")}

@@ -33,6 +33,9 @@ BACKGROUND_TOLERANCE = 0.05
 CLEARLY_ANOTHER_COLOUR = 0.1
 """Differences beyond this count as this: objects must not decide what the ground and the sky are."""
 
+UNIT_SIDE = 64
+"""Pixels. In images whose larger side is a multiple of it, edges and gaps are taken to be as many times as wide."""
+
 HORIZON_SHIFT = 3 / 64
 """How far the horizon may lie from where the camera should see it, as a share of the image's larger side."""
 
@@ -147,7 +150,9 @@ def _empty_view(c2w: Array, K: Array, height: int, width: int) -> _View:
 
 def _surroundings(seen: Array, view: _View) -> Surroundings:
     frames = np.unique(np.linspace(0, len(seen) - 1, 4).round().astype(int))
-    seen, view = seen[frames], replace(view, height=view.height[frames], fog=view.fog[frames])
+    step = _unit(seen.shape[1:3])  # so many pixels are enough to tell
+    part = (frames, slice(None, None, step), slice(None, None, step))
+    seen, view = seen[part], replace(view, height=view.height[part], fog=view.fog[part])
 
     def fit(distance: Array) -> float:
         return float(np.minimum(distance, CLEARLY_ANOTHER_COLOUR).mean())
@@ -179,6 +184,11 @@ def _sky_distance(seen: Array, view: _View, sky: str) -> Array:
         np.minimum(nearest, _distance(seen, _oklab(colour)), out=nearest)
     nearest[view.height < -view.tolerance] = np.inf
     return nearest
+
+
+def _unit(size: Sequence[int]) -> int:
+    """How many pixels of an image (height, width) are one of an image of `UNIT_SIDE`."""
+    return max(round(max(size) / UNIT_SIDE), 1)
 
 
 def _distance(a: Array, b: Array) -> Array:
@@ -222,7 +232,7 @@ def _regions(labels: NDArray[np.intp], colours: Sequence[str]) -> list[Region]:
 
 def _is_covered(region: Region, others: Sequence[Region]) -> bool:
     """Whether an object that stands nearer, its foot lower in the image, touches this one."""
-    reach = ndimage.binary_dilation(region.mask, iterations=2)
+    reach = ndimage.binary_dilation(region.mask, iterations=2 * _unit(region.mask.shape))
     return any((reach & other.mask).any() and _foot(other) > _foot(region) for other in others if other is not region)
 
 
@@ -232,7 +242,8 @@ def _foot(region: Region) -> int:
 
 def _without_gaps(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A mask (H, W) without thin lines, and with its narrow gaps and its holes filled."""
-    margin = 4
+    unit = _unit(mask.shape)
+    margin = 4 * unit
     padded = np.pad(mask, margin, mode="edge")
-    solid = ndimage.binary_closing(ndimage.binary_opening(padded), iterations=2)
+    solid = ndimage.binary_closing(ndimage.binary_opening(padded, iterations=unit), iterations=2 * unit)
     return ndimage.binary_fill_holes(solid)[margin:-margin, margin:-margin]

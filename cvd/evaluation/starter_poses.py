@@ -1,11 +1,11 @@
 """Camera poses of the starter model's videos, by direct alignment of their ground with frame 0.
 
-Frames of 64 x 64 pixels of plain solids have too few features for an essential matrix: on rendered frames it is off by
-ten degrees. But frame 0's camera stands at a known height and pitch above a plane, so the depth of every pixel of the
-ground is known, and the sky is at infinity. The pose of a later frame is the one through which frame 0's pixels find
-their own colours in it: direct visual odometry with known depths (Kerl et al., 2013), always against frame 0, so that
-nothing drifts. Objects of frame 0 are left out, and a robust loss ignores what else does not move like the ground. The
-asked poses play no part in it; the asked lenses do.
+Small frames of plain solids have too few features for an essential matrix: on rendered frames of 64 x 64 pixels it is
+off by ten degrees. But frame 0's camera stands at a known height and pitch above a plane, so the depth of every pixel
+of the ground is known, and the sky is at infinity. The pose of a later frame is the one through which frame 0's pixels
+find their own colours in it: direct visual odometry with known depths (Kerl et al., 2013), always against frame 0, so
+that nothing drifts. Objects of frame 0 are left out, and a robust loss ignores what else does not move like the ground.
+The asked poses play no part in it; the asked lenses do.
 
 The ground has to be checkered or dotted: of a plain one only the horizon is seen to move, and of a striped one what is
 across the stripes.
@@ -26,8 +26,9 @@ from .palette import Frames, find_objects
 
 Array = NDArray[np.floating]
 
-BLUR = 1.0
-"""Standard deviation in pixels that frames are compared at: edges have to have a slope to be followed along."""
+NEAR_BLUR, EXACT_BLUR = 1 / 64, 1.0
+"""Standard deviations that frames are compared at: edges have to have a slope to be followed along. First to come near,
+a share of the image's larger side, then to be exact, in pixels."""
 
 OUTLIERS = (0.1, 0.03)
 """Differences of colour, in [0, 1], at which a pixel's weight is halved, first to come near and then to be exact: what
@@ -38,7 +39,7 @@ SMALLEST_MOVEMENT = 0.1
 
 MOST_STEPS = 25
 SMALLEST_STEP = 2e-4
-"""Steps of the optimisation end below this, in radians and scene units: a hundredth of a pixel."""
+"""Steps of the optimisation end below this, in radians and scene units: a fiftieth of a pixel at 128 x 128."""
 
 NEAREST_DEPTH = 0.01
 TELLING_GROUNDS = ("checkered", "dotted")
@@ -76,16 +77,17 @@ def follow_camera(video: Frames, K: Array) -> Array:
         (F, 4, 4)
     """
     rays, inverse_depth = _ground_seen(K[0], *video.shape[1:3])
-    images = gaussian_filter(video / 255.0, (0, BLUR, BLUR, 0))
-    free = ~_covered(video, K)
-    colours, rays, inverse_depth = images[0, free], rays[free], inverse_depth[free]
+    blurs = (max(NEAR_BLUR * max(video.shape[1:3]), EXACT_BLUR), EXACT_BLUR)
+    blurred = [gaussian_filter(video / 255.0, (0, blur, blur, 0)) for blur in blurs]
+    free = ~binary_dilation(_hidden(video, K), iterations=round(2 * blurs[0]))
+    rays, inverse_depth = rays[free], inverse_depth[free]
     world_to_camera = np.tile(np.eye(4), (len(video), 1, 1))
     for frame in range(1, len(video)):
         last, before = world_to_camera[frame - 1], world_to_camera[max(frame - 2, 0)]
         # Cameras move evenly: start where the last movement leads.
         pose = last @ np.linalg.inv(before) @ last
-        for outlier in OUTLIERS:
-            pose = _align(colours, images[frame], K[frame], rays, inverse_depth, pose, outlier)
+        for images, outlier in zip(blurred, OUTLIERS, strict=True):
+            pose = _align(images[0, free], images[frame], K[frame], rays, inverse_depth, pose, outlier)
         world_to_camera[frame] = pose
     return np.linalg.inv(world_to_camera)
 
@@ -98,13 +100,13 @@ def _ground_seen(K: Array, height: int, width: int) -> tuple[Array, Array]:
     return rays, np.maximum(-(rays @ pose[1, :3]), 0) / pose[1, 3]
 
 
-def _covered(video: Frames, K: Array) -> NDArray[np.bool_]:
+def _hidden(video: Frames, K: Array) -> NDArray[np.bool_]:
     """(H, W): where objects hide frame 0's ground and sky."""
     objects = find_objects(video[:1], np.eye(4)[None], K[:1])[0]
     hidden = np.zeros(video.shape[1:3], bool)
     for region in objects:
         hidden |= region.mask
-    return binary_dilation(hidden, iterations=round(2 * BLUR))
+    return hidden
 
 
 def _align(

@@ -1,7 +1,7 @@
 """The starter model's own consistency score, valid at its size: S in [0, 1].
 
-Frames of 64 x 64 pixels with one or two plain objects hold few features, so the score asks what a viewer would: are the
-same objects there in both views, each where the other view's camera allows it? An object's centroid has to lie near the
+Small frames with one or two plain objects hold few features, so the score asks what a viewer would: are the same
+objects there in both views, each where the other view's camera allows it? An object's centroid has to lie near the
 epipolar line of its centroid in the other view (near its image, where the cameras share their centre): within 1.5 % of
 the image's larger side counts fully, beyond 4 % not at all, linearly between. An object without a counterpart counts
 as 0, unless the other camera cannot see it. Where enough confident matches of features are found as well, the frame's
@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 
 CENTROID_NEAR, CENTROID_FAR = 0.015, 0.04
 MATCH_NEAR = 0.03
-"""Shares of the image's larger side: a pixel at 64, two and a half, and two."""
+"""Shares of the image's larger side: two pixels at 128, five, and four."""
 
 CONFIDENT = 0.5
 ENOUGH_MATCHES = 12

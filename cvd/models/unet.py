@@ -36,8 +36,9 @@ class CollaborativeMotionModule(nn.Module):
         hidden_states = self.motion(hidden_states, num_frames, self.pose)
         if self.epipolar is None:
             return hidden_states
-        free = self.epipolar.free_branches * len(self.epipolar.partners) * num_frames
-        synchronised = self.epipolar_module(hidden_states[free:], num_frames, self.epipolar)
+        frames = self.epipolar.scenes * num_frames
+        free = self.epipolar.free_branches * len(self.epipolar.partners) * frames
+        synchronised = self.epipolar_module(hidden_states[free:], frames, self.epipolar)
         return torch.cat([hidden_states[:free], synchronised]) if free else synchronised
 
 
@@ -175,11 +176,13 @@ class CollaborativeUNet(UNetMotionModel):
     ) -> Any:
         """Predicts the noise of B = G * N latent videos: G guidance branches (outermost) of N views.
 
+        In training, of B = G * N * S: S scenes (innermost) that are seen by N views each.
+
         Args:
             sample: (B, 4, F, h, w).
             timestep: scalar or (B,).
             encoder_hidden_states: (B, 77, D) text embeddings, or (B*F, 77, D).
-            pose_features: per level (N, C, F, h_i, w_i) from `CameraPoseEncoder`; None: no camera conditioning.
+            pose_features: per level (N * S, C, F, h_i, w_i) from `CameraPoseEncoder`; None: no camera conditioning.
             epipolar: who attends to whom among the N views; None: every view on its own (AnimateDiff, CameraCtrl).
             kwargs: `UNetMotionModel.forward`'s others.
 

@@ -2,27 +2,34 @@
 
 import numpy as np
 
-from cvd.starter.world import Scene, Solid, ground_from_camera
+from cvd.starter.world import IMAGE_SIZE, Scene, Solid, ground_from_camera
 
-CELL = 8
-"""Pixels; a latent of the autoencoder covers as many."""
+CELL = 16
+"""Width and height in pixels; a latent of the starter model's autoencoder covers as many."""
 
 NEAREST_DEPTH = 0.05
 _CORNERS = np.stack(np.meshgrid((-1, 1), (-1, 1), (-1, 1), indexing="ij"), -1).reshape(8, 3)
 
 
 def solid_cells(
-    scene: Scene, c2w: np.ndarray, K: np.ndarray, times: np.ndarray, width: int = 64, height: int = 64
+    scene: Scene,
+    c2w: np.ndarray,
+    K: np.ndarray,
+    times: np.ndarray,
+    width: int = IMAGE_SIZE,
+    height: int = IMAGE_SIZE,
+    cell: int = CELL,
 ) -> np.ndarray:
-    """(F, height / 8, width / 8) bool: where a scene shows solids, hidden parts included.
+    """(F, height / cell, width / cell) bool: where a scene shows solids, hidden parts included.
 
     Args:
         c2w: (F, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
         K: (F, 3, 3) pixels.
         times: (F,) the moment of each frame in [0, 1].
+        cell: pixels that a latent covers in either direction.
     """
     from_ground = np.linalg.inv(ground_from_camera() @ np.asarray(c2w, np.float64))
-    cells = np.zeros((len(times), height // CELL, width // CELL), bool)
+    cells = np.zeros((len(times), height // cell, width // cell), bool)
     for frame, (view, lens, time) in enumerate(zip(from_ground, K, times, strict=True)):
         for solid in scene.solids:
             x, y, depth = lens @ (view[:3, :3] @ _corners(solid, time).T + view[:3, 3:])
@@ -31,7 +38,7 @@ def solid_cells(
             if depth.min() < NEAREST_DEPTH:  # the camera is in its box
                 cells[frame] = True
                 continue
-            columns, rows = (_touched(axis / depth) for axis in (x, y))
+            columns, rows = (_touched(axis / depth / cell) for axis in (x, y))
             cells[frame, rows, columns] = True
     return cells
 
@@ -41,5 +48,5 @@ def _corners(solid: Solid, time: float) -> np.ndarray:
     return solid.centre(time) + _CORNERS * (solid.radius, solid.size / 2, solid.radius)
 
 
-def _touched(pixels: np.ndarray) -> slice:
-    return slice(max(int(pixels.min() // CELL), 0), max(int(pixels.max() // CELL) + 1, 0))
+def _touched(cells: np.ndarray) -> slice:
+    return slice(max(int(cells.min()), 0), max(int(np.floor(cells.max())) + 1, 0))

@@ -7,10 +7,10 @@ import numpy as np
 
 from cvd.starter.camera_paths import CameraPath, sample_pair, sample_path
 from cvd.starter.captions import caption
-from cvd.starter.coverage import solid_cells
+from cvd.starter.coverage import CELL, solid_cells
 from cvd.starter.render import render
 from cvd.starter.sampling import sample_scene
-from cvd.starter.world import Scene
+from cvd.starter.world import IMAGE_SIZE, Scene
 
 PATH_FRAMES = 16
 """A still is one frame of a clip of this many."""
@@ -32,12 +32,12 @@ class Draw:
     times: np.ndarray
     caption: str
 
-    def solid_cells(self, width: int, height: int) -> np.ndarray:
-        """(V, F, height / 8, width / 8) bool: where there are solids."""
+    def solid_cells(self, width: int, height: int, cell: int = CELL) -> np.ndarray:
+        """(V, F, height / cell, width / cell) bool, where there are solids: `cvd.starter.coverage`."""
         lenses = self.path.K(width, height)
         return np.stack(
             [
-                solid_cells(self.scene, c2w, K, self.times, width, height)
+                solid_cells(self.scene, c2w, K, self.times, width, height, cell)
                 for c2w, K in zip(self.path.c2w, lenses, strict=True)
             ]
         )
@@ -51,7 +51,7 @@ class Clips:
         frames: (V, F, H, W, 3) uint8 sRGB.
         c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
         K: (V, F, 3, 3) pixels, corner origin.
-        solids: (V, F, H / 8, W / 8) bool, where there are solids: `cvd.starter.coverage`.
+        solids: (V, F, H / cell, W / cell) bool, where there are solids: `cvd.starter.coverage`.
     """
 
     frames: np.ndarray
@@ -62,7 +62,11 @@ class Clips:
 
 
 def procedural_clips(
-    rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES, width: int = 64, height: int = 64
+    rng: np.random.Generator,
+    views: int = 2,
+    frames: int = PATH_FRAMES,
+    width: int = IMAGE_SIZE,
+    height: int = IMAGE_SIZE,
 ) -> Iterator[Clips]:
     """Clips without end; arguments as for `draw` and `render_draws`."""
     while True:
@@ -96,8 +100,14 @@ def draw(rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES) ->
     return Draw(scene, CameraPath(c2w, zoom), times, text)
 
 
-def render_draws(draws: Sequence[Draw], width: int = 64, height: int = 64) -> list[Clips]:
-    """Render all frames of all draws; many at once are a little faster for stills."""
+def render_draws(
+    draws: Sequence[Draw], width: int = IMAGE_SIZE, height: int = IMAGE_SIZE, cell: int = CELL
+) -> list[Clips]:
+    """Render all frames of all draws; many at once are a little faster for stills.
+
+    Args:
+        cell: pixels, of `Clips.solids`.
+    """
     scenes, c2w, K, times = [], [], [], []
     for each in draws:
         views = each.path.zoom.shape[0]
@@ -112,7 +122,7 @@ def render_draws(draws: Sequence[Draw], width: int = 64, height: int = 64) -> li
             part.reshape(*each.path.zoom.shape, height, width, 3),
             each.path.c2w,
             each.path.K(width, height),
-            each.solid_cells(width, height),
+            each.solid_cells(width, height, cell),
             each.caption,
         )
         for part, each in zip(parts, draws, strict=True)

@@ -16,12 +16,10 @@ from torch import Tensor
 from cvd.starter.materials import GAMMA, GROUND_CELL, ground_weight, linear, second_tone, solid_weight
 from cvd.starter.shapes import INTERSECTIONS
 from cvd.starter.sky import ATMOSPHERES
-from cvd.starter.world import Scene, Solid, ground_from_camera, intrinsics
+from cvd.starter.world import IMAGE_SIZE, Scene, Solid, ground_from_camera, intrinsics
 
 SUPERSAMPLING = 2
 FOG_DISTANCE, FOG_POWER = 4.0, 3
-PIXEL = 1 / 56
-"""Width of a pixel at depth 1 in an image of 64 x 64: patterns of the ground fade as seen in it."""
 
 UNIT_BOX = np.array(list(product((-0.5, 0.5), repeat=3)))
 NEAREST_DEPTH = 0.05
@@ -33,11 +31,11 @@ Box = tuple[slice, slice]
 def render(
     scenes: Sequence[Scene],
     c2w: np.ndarray,
-    width: int = 64,
-    height: int = 64,
+    width: int = IMAGE_SIZE,
+    height: int = IMAGE_SIZE,
     K: np.ndarray | None = None,
     times: Sequence[float] | np.ndarray | None = None,
-    chunk: int = 8,
+    chunk: int = 4,
 ) -> np.ndarray:
     """Render frame i of scene i seen by camera i.
 
@@ -159,7 +157,8 @@ class _Chunk:
                 continue
             reach = self._depth[row].clamp_max(100.0)
             x, z = (self._origins[i, row] + reach * self._directions[i, row] for i in (0, 2))
-            weight = ground_weight(ground.pattern, x, z, reach / -down[row] * (PIXEL / GROUND_CELL))
+            cells_at_depth_1 = 1 / (self._K[row, 0, 0] * GROUND_CELL)  # that a pixel covers
+            weight = ground_weight(ground.pattern, x, z, reach / -down[row] * cells_at_depth_1)
             second = second_tone(ground.colour)[:, None, None]
             self._albedo[:, row] = torch.lerp(second.expand_as(self._albedo[:, row]), first, weight)
         self._sunward = _float(self._suns[:, 1])[:, None, None].repeat(1, *self._size)

@@ -13,8 +13,10 @@ import numpy as np
 CAMERA_HEIGHT = 0.6
 CAMERA_PITCH = np.deg2rad(22.0)
 FOCAL_PER_WIDTH = 223.578 / 256  # the official camera patterns' focal length
+IMAGE_SIZE = 128
+"""Width and height of the starter model's images in pixels: what is rendered unless another size is given."""
 
-# sRGB in [0, 1]. Chosen to stay distinct under shading at 64 x 64.
+# sRGB in [0, 1]. Chosen to stay distinct under shading in images of 64 x 64.
 PALETTE: dict[str, tuple[float, float, float]] = {
     "red": (0.88, 0.10, 0.10),
     "green": (0.12, 0.66, 0.18),

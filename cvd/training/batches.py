@@ -22,12 +22,12 @@ VALIDATION_SEED = 2**31
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """N = scenes x views videos of one data set, a scene's views together.
+    """N = views x scenes videos of one data set: the first view of every scene, then the second of every scene.
 
     Args:
         captions: N of them, the same for a scene's views.
         frames: (N, F, H, W, 3) uint8. latents: (N, F, C, h, w). At least one of the two is there.
-        cameras: N views. homographies: (scenes, F, 3, 3), from a scene's first video to its second. At most one.
+        cameras: N videos'. homographies: (scenes, F, 3, 3), from a scene's first video to its second. At most one.
         weight: (N, F, h, w), how much each latent counts in a loss; None: all the same.
         slope: of the pseudo-lines, a fraction of pi.
         seed: of the noise, and of whatever else is drawn for this batch.
@@ -70,7 +70,7 @@ class Mixture:
         captions = ["" if rng.random() < caption_dropout else sample.caption for sample in samples]
         homographies = [sample.homographies for sample in samples if sample.homographies is not None]
         return Batch(
-            captions=[caption for caption in captions for _ in range(request.views)],
+            captions=captions * request.views,
             frames=_joined([sample.frames for sample in samples]),
             latents=_joined([sample.latents for sample in samples]),
             cameras=_joined_cameras(samples),
@@ -111,12 +111,18 @@ def validation_batch(mixture: Mixture, size: int, request: Request) -> Batch:
 
 def _joined(arrays: Sequence[np.ndarray | None]) -> torch.Tensor | None:
     present = [array for array in arrays if array is not None]
-    return torch.from_numpy(np.concatenate(present)) if present else None
+    return torch.from_numpy(_view_by_view(present)) if present else None
 
 
 def _joined_cameras(samples: Sequence[Sample]) -> Cameras | None:
     cameras = [sample.cameras for sample in samples if sample.cameras is not None]
     if not cameras:
         return None
-    c2w, K = (np.concatenate([getattr(each, name) for each in cameras]) for name in ("c2w", "K"))
+    c2w, K = (_view_by_view([getattr(each, name) for each in cameras]) for name in ("c2w", "K"))
     return Cameras(c2w, K, cameras[0].height, cameras[0].width)
+
+
+def _view_by_view(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """S arrays (V, ...) as one (V * S, ...), the first view of every scene first."""
+    stacked = np.stack(arrays, 1)
+    return stacked.reshape(-1, *stacked.shape[2:])

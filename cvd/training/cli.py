@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..model_info import vae_scale_factor
 from ..pipeline import CollaborativeVideoPipeline
 from ..starter.captions import VOCABULARY
 from .autoencoder import AutoencoderStage, DecoderStage
@@ -180,9 +181,10 @@ def _train(arguments: argparse.Namespace) -> None:
     size = (STARTER_INFO if model is None else model.model_info).native_size
     # The autoencoder's own stage changes what latents are.
     encoder = None if arguments.stage == "autoencoder" else encoder_fingerprint(stage.vae)
+    factor = vae_scale_factor(stage.vae.config)
     data = arguments.data or [_pool(run)]
     mixtures = [
-        Mixture([open_dataset(where, size, encoder, split) for where in data], arguments.mix)
+        Mixture([open_dataset(where, size, factor, encoder, split) for where in data], arguments.mix)
         for split in ("train", "validation")
     ]
     stage.watch(mixtures[1])

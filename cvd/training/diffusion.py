@@ -22,7 +22,7 @@ def diffusion_loss(
     latents: torch.Tensor,
     predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     seed: int,
-    together: int = 1,
+    views: int = 1,
     weight: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean squared error of the predicted noise, weighted by timestep; from a predicted velocity, of what it implies.
@@ -37,15 +37,17 @@ def diffusion_loss(
         latents: (B, ...) of unit variance.
         predict: the model's prediction from noisy latents (B, ...) and timesteps (B,).
         seed: fixes timesteps and noise.
-        together: how many consecutive rows, the views of a scene, share a timestep.
+        views: how many rows, those of a scene, share a timestep: rows are B / views scenes of the first view, then as
+            many of the next.
         weight: broadcasts to the latents: how much each counts, 0 for not at all.
     """
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(0, 1000, (2, len(latents) // together), generator=generator)
-    timesteps = draws.amax(0).repeat_interleave(together).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+    device = latents.device
+    generator = torch.Generator(device).manual_seed(seed)
+    draws = torch.randint(0, 1000, (2, len(latents) // views), generator=generator, device=device)
+    timesteps = draws.amax(0).repeat(views)
+    noise = torch.randn(latents.shape, generator=generator, device=device)
     noisy = scheduler.add_noise(latents, noise, timesteps)
-    signal = scheduler.alphas_cumprod.to(latents.device)[timesteps]
+    signal = scheduler.alphas_cumprod.to(device)[timesteps]
     timestep_weight = (MIN_SNR_GAMMA * (1 - signal) / signal).clamp(max=1) / signal.sqrt()
     predicted = predict(noisy, timesteps).float()
     if scheduler.config.prediction_type == "v_prediction":

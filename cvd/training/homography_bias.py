@@ -15,7 +15,7 @@ class HomographyBias:
     """What `cvd.epipolar.EpipolarBias` is for cameras, for pairs of videos related by homographies (CVD, section 4.3).
 
     Args:
-        homographies: (scenes, F, 3, 3) from the pixels of view 2 i to those of view 2 i + 1, corner origin.
+        homographies: (S, F, 3, 3) from the pixels of view 0 to those of view 1 in S scenes, corner origin.
         height, width: of the images.
         without_baseline: whether pixels attend to pseudo-lines or to what the homography maps them to.
     """
@@ -29,14 +29,14 @@ class HomographyBias:
         without_baseline: WithoutBaseline = "line",
     ) -> None:
         self.height, self.width, self.device, self.without_baseline = height, width, device, without_baseline
-        forward = np.linalg.inv(TO_CORNER) @ homographies @ TO_CORNER
-        self._homographies = np.stack([forward, np.linalg.inv(forward)], 1).reshape(-1, *forward.shape[1:])
+        forward = np.linalg.inv(TO_CORNER) @ homographies.reshape(-1, 3, 3) @ TO_CORNER
+        self._homographies = forward, np.linalg.inv(forward)
         self.in_use: frozenset[tuple[int, int]] = frozenset()
         self._kept: dict[tuple[int, int, int, Slope], torch.Tensor] = {}
 
     def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
-        """Bias (F, L, L) between the pixels of view `query` and those of its partner on a map of rows x columns."""
-        if key != query ^ 1:
+        """Bias (S * F, L, L) between the pixels of view `query` and those of the other on a map of rows x columns."""
+        if {query, key} != {0, 1}:
             raise ValueError(f"View {query} has no homography to view {key}.")
         name = (query, rows, columns, slope)
         if name not in self._kept:

@@ -11,6 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from tqdm import tqdm
 
+from ..model_info import vae_scale_factor
 from .errors import TrainingError
 from .pool import Pool
 
@@ -39,7 +40,8 @@ def encode(vae: AutoencoderKL, frames: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     """Latents (N, C, h, w) of unit variance to pixels (N, 3, H, W) in [-1, 1]."""
-    parts = latents.split(_batch(8 * latents.shape[-2], 8 * latents.shape[-1]))
+    factor = vae_scale_factor(vae.config)
+    parts = latents.split(_batch(factor * latents.shape[-2], factor * latents.shape[-1]))
     return torch.cat([vae.decode(part / vae.config.scaling_factor).sample for part in parts])
 
 

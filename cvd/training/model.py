@@ -11,24 +11,25 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..model_info import ModelInfo, find_info
+from ..model_info import ModelInfo, find_info, vae_scale_factor
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
 from ..pipeline import CollaborativeVideoPipeline
 from ..sampling import official_scheduler
+from ..starter.world import IMAGE_SIZE
 from .errors import TrainingError
 
-LATENT_CHANNELS = 8  # at 64 x 64 four lose the objects' colours or their edges
+LATENT_CHANNELS = 16  # of 16 x 16 pixels each; with eight, objects lose their colours or their edges
 HEADS = 4  # at these widths more heads cost time and bring nothing
 STARTER_INFO = ModelInfo(
     name="starter",
-    native_size=64,
+    native_size=IMAGE_SIZE,
     size_multiple=64,
     max_frames=16,
     num_inference_steps=25,
-    guidance_scale=3.0,
+    guidance_scale=5.0,
     guides_synchronisation=True,
-    late_guidance=1 / 3,
+    late_guidance=0.5,
 )
 
 MADE_BY = {
@@ -47,7 +48,7 @@ MADE_BY = {
 class Sizes:
     """Widths of the networks; the defaults are the starter model's."""
 
-    autoencoder: tuple[int, ...] = (16, 32, 64, 96)
+    autoencoder: tuple[int, ...] = (16, 16, 32, 64, 96)
     unet: tuple[int, ...] = (64, 128, 160)
     cross_attention_levels: int = 2
     text: int = 128
@@ -55,15 +56,15 @@ class Sizes:
 
 
 def build_autoencoder(widths: tuple[int, ...]) -> AutoencoderKL:
-    """A small AutoencoderKL of factor 8 for 64 x 64 images."""
+    """A small AutoencoderKL whose every level but the first halves images: five make latents of 16 x 16 pixels."""
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
         block_out_channels=widths,
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
-        sample_size=64,
+        sample_size=IMAGE_SIZE,
         scaling_factor=1.0,
     )
 
@@ -95,10 +96,14 @@ def build_collaborative_unet(image_unet: UNet2DConditionModel, frames: int) -> C
     return unet
 
 
-def build_camera_encoder(sizes: Sizes) -> CameraPoseEncoder:
-    """An untrained camera encoder for the U-Net's widths."""
+def build_camera_encoder(sizes: Sizes, downscale_factor: int) -> CameraPoseEncoder:
+    """An untrained camera encoder for the U-Net's widths and an autoencoder's factor."""
     return CameraPoseEncoder(
-        channels=sizes.unet, layers_per_level=1, num_attention_heads=HEADS, max_frames=sizes.frames
+        channels=sizes.unet,
+        layers_per_level=1,
+        num_attention_heads=HEADS,
+        max_frames=sizes.frames,
+        downscale_factor=downscale_factor,
     )
 
 
@@ -167,7 +172,8 @@ def start_model(run: Path, sizes: Sizes) -> CollaborativeVideoPipeline:
     parts = {name: load_part(run, name) for name in ("vae", "tokenizer", "text_encoder")}
     parts["scheduler"] = starter_scheduler()
     unet = build_collaborative_unet(load_part(run, "image_unet"), sizes.frames)
-    return _pipeline(parts | {"unet": unet, "camera_encoder": build_camera_encoder(sizes)}, STARTER_INFO)
+    camera_encoder = build_camera_encoder(sizes, vae_scale_factor(parts["vae"].config))
+    return _pipeline(parts | {"unet": unet, "camera_encoder": camera_encoder}, STARTER_INFO)
 
 
 def load_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:

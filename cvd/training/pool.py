@@ -2,7 +2,7 @@
 
 A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` and ``K.npy`` (float32), ``solids.npy`` (bool, where
 there are solids) and ``captions.txt`` (one line per scene): stills are (N, H, W, 3) with (N, 4, 4), (N, 3, 3) and
-(N, H/8, W/8), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4), (N, 2, F, 3, 3) and (N, 2, F, H/8, W/8). Scene n
+(N, H/16, W/16), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4), (N, 2, F, 3, 3) and (N, 2, F, H/16, W/16). Scene n
 depends on the pool's seed and n alone, so that any number of processes makes the same pool. They are scenes as training
 dwells on them (`cvd.training.emphasis`).
 """
@@ -21,18 +21,18 @@ from tqdm import tqdm
 
 from cvd.starter.coverage import CELL
 from cvd.starter.procedural import PATH_FRAMES, render_draws
+from cvd.starter.world import IMAGE_SIZE
 from cvd.training.emphasis import draw_emphasised
 from cvd.training.errors import TrainingError
 
-SIZE = 64
 STILLS_PART, CLIPS_PART = 64, 2
 """Scenes that a process renders before it takes the next part."""
 
 ARRAYS = {
-    "frames": (np.uint8, (SIZE, SIZE, 3)),
+    "frames": (np.uint8, (IMAGE_SIZE, IMAGE_SIZE, 3)),
     "c2w": (np.float32, (4, 4)),
     "K": (np.float32, (3, 3)),
-    "solids": (np.bool_, (SIZE // CELL, SIZE // CELL)),
+    "solids": (np.bool_, (IMAGE_SIZE // CELL, IMAGE_SIZE // CELL)),
 }
 """Type and shape, in one frame, of what a pool holds beside captions."""
 
@@ -61,6 +61,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    @property
+    def cell(self) -> int:
+        """Pixels, of `solids`."""
+        return self.frames.shape[-2] // self.solids.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def _render_part(job: _Job, scenes: range) -> list[str]:
     """Render some scenes into the pool's files; their captions."""
     draws = [draw_emphasised(np.random.default_rng((job.seed, scene)), job.views, job.frames) for scene in scenes]
     arrays = {name: np.load(job.folder / f"{name}.npy", "r+") for name in ARRAYS}
-    for scene, clips in zip(scenes, render_draws(draws, SIZE, SIZE), strict=True):
+    for scene, clips in zip(scenes, render_draws(draws), strict=True):
         for name, array in arrays.items():
             array[scene] = getattr(clips, name).reshape(array.shape[1:])
     return [each.caption for each in draws]

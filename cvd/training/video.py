@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..cameras import Cameras
 from ..epipolar import EpipolarBias, EpipolarContext, PairBias
 from ..pipeline import CollaborativeVideoPipeline
 from ..plucker import plucker_maps
@@ -65,7 +66,7 @@ class VideoStage(Stage):
             self._latents(batch),
             lambda noisy, timesteps: self.unet(noisy, timesteps, text, **conditioning).sample,
             batch.seed,
-            together=self.views,
+            views=self.views,
             weight=self._weight(batch),
         )
 
@@ -85,7 +86,8 @@ class VideoStage(Stage):
             self.model.model_info,
         )
         shown = np.linspace(0, true.shape[2] - 1, SHOWN_FRAMES).round().astype(int)
-        rows = torch.stack([true, generated], 1).flatten(0, 1)[:, :, shown]
+        rows = torch.stack([true, generated], 1).unflatten(0, (self.views, -1)).transpose(0, 1).flatten(0, 2)
+        rows = rows[:, :, shown]
         images = to_images(decode(self.vae, rows.transpose(1, 2).flatten(0, 1)))
         return {}, images.reshape(len(rows), SHOWN_FRAMES, *images.shape[1:])
 
@@ -95,7 +97,7 @@ class VideoStage(Stage):
     def _pose_features(self, batch: Batch) -> Sequence[torch.Tensor] | None:
         if batch.cameras is None:
             return None
-        return self.camera_encoder(torch.from_numpy(plucker_maps(batch.cameras)).transpose(1, 2).to(self.device))
+        return self.camera_encoder(plucker_maps(batch.cameras, self.device).transpose(1, 2))
 
 
 class MotionStage(VideoStage):
@@ -137,16 +139,17 @@ class EpipolarStage(VideoStage):
         return _named(self.unet, self.unet.epipolar_parameters())
 
     def _conditioning(self, batch: Batch, free_branches: int = 0) -> dict[str, object]:
-        partners = [view ^ 1 for view in range(len(batch.captions))]
+        scenes = len(batch.captions) // self.views
         without_baseline = self.unet.config.without_baseline
         if batch.cameras is not None:
-            bias: PairBias = EpipolarBias(batch.cameras, torch.float32, self.device, without_baseline=without_baseline)
+            cameras = _as_one_scene(batch.cameras, self.views)
+            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, without_baseline=without_baseline)
         else:
             assert batch.homographies is not None  # a pair has one or the other
             assert batch.frames is not None  # as homographies have no latents at hand
             height, width = batch.frames.shape[2:4]
             bias = HomographyBias(batch.homographies, height, width, self.device, without_baseline)
-        context = EpipolarContext(bias, partners, batch.slope, free_branches)
+        context = EpipolarContext(bias, (1, 0), batch.slope, free_branches, scenes)
         return {"pose_features": self._pose_features(batch), "epipolar": context}
 
 
@@ -169,6 +172,12 @@ class JointStage(EpipolarStage):
 VIDEO_STAGES: dict[str, type[VideoStage]] = {
     stage.name: stage for stage in (MotionStage, CameraStage, EpipolarStage, JointStage)
 }
+
+
+def _as_one_scene(cameras: Cameras, views: int) -> Cameras:
+    """V views of S scenes of F frames each as V views of S * F frames: what biases take for one long video."""
+    c2w, K = (array.reshape(views, -1, *array.shape[2:]) for array in (cameras.c2w, cameras.K))
+    return Cameras(c2w, K, cameras.height, cameras.width)
 
 
 def _named(network: nn.Module, wanted: Sequence[nn.Parameter]) -> dict[str, nn.Parameter]:

@@ -39,7 +39,7 @@ def test_attention_is_counted() -> None:
     assert counter.get_total_flops() == 2 * (2 * 2 * 64 * 64 * 8)
 
 
-@pytest.mark.parametrize("batch", [{"frames": 20}, {"repeats": 0}, {"views": 0}, {"device": "cuda:63"}])
+@pytest.mark.parametrize("batch", [{"frames": 20}, {"repeats": 0}, {"views": 0}, {"size": 68}, {"device": "cuda:63"}])
 def test_what_cannot_be_measured(batch: dict) -> None:
     with pytest.raises(RequestError):
         compare({"block_out_channels": (16, 32)}, **batch)

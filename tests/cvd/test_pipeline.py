@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_model import tiny_pipeline
 
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.epipolar import EpipolarBias
@@ -184,6 +185,20 @@ def test_anchors_of_another_model_are_refused(pipe: CollaborativeVideoPipeline) 
     finished = Output(np.zeros((1, 4, 32, 32, 3), np.float32), np.zeros((1, 6, 4, 4, 4), np.float32))
     with pytest.raises(RequestError, match="6 channels"):
         pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), num_inference_steps=1, anchors=finished)
+
+
+def test_the_autoencoder_says_how_many_pixels_a_latent_covers(pipe: CollaborativeVideoPipeline, tmp_path: Path) -> None:
+    coarse = tiny_pipeline(tmp_path, scale_factor=16)
+    cameras = pattern_cameras("circle", 2, 64, 96, frames=4)
+    output, finer = (each("a cube", cameras, num_inference_steps=1) for each in (coarse, pipe))
+    assert output.videos.shape == finer.videos.shape == (2, 4, 64, 96, 3)
+    assert (output.latents.shape, finer.latents.shape) == ((2, 4, 4, 4, 6), (2, 4, 4, 8, 12))
+    more = pattern_cameras("circle", 3, 64, 96, frames=4)
+    assert len(coarse("a cube", more, num_inference_steps=1, anchors=output).videos) == 3
+    with pytest.raises(RequestError, match=r"4 channels of 12 x 8, this model's 4 channels of 6 x 4"):
+        coarse("a cube", more, num_inference_steps=1, anchors=finer)
+    with pytest.raises(RequestError, match=r"40 x 72 pixels.*multiples of 16\. Use 32 x 64, for instance"):
+        coarse("a cube", pattern_cameras("circle", 2, 72, 40, frames=4))
 
 
 def test_a_device_that_is_not_there() -> None:

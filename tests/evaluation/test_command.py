@@ -94,8 +94,8 @@ def test_the_starters_world_has_figures_of_its_own(tmp_path: Path, capsys: pytes
     c2w = np.stack([path_to(end, look_at(end), 3) for end in ends])
     ball = Solid("sphere", "red", x=0.0, z=1.1, size=0.34)
     scenes = [Scene((ball,), Ground("white", "checkered"))] * 6
-    videos = render(scenes, c2w.reshape(-1, 4, 4)).reshape(2, 3, 64, 64, 3)
-    cameras = Cameras(c2w, intrinsics(64, 64), 64, 64)
+    videos = render(scenes, c2w.reshape(-1, 4, 4)).reshape(2, 3, 128, 128, 3)
+    cameras = Cameras(c2w, intrinsics(128, 128), 128, 128)
     folder = write_folder(
         tmp_path, videos, cameras, prompt="a red sphere on a white checkered floor", model={"name": "starter"}
     )

@@ -22,7 +22,7 @@ def video(
     *solids: Solid,
     ground: Ground = Ground("green", "checkered"),  # noqa: B008
     sky: Sky = Sky(),  # noqa: B008
-    size: int = 64,
+    size: int = 128,
     K: np.ndarray | None = None,
 ) -> np.ndarray:
     return render([Scene(solids, ground, sky)] * len(PATH), PATH, size, size, K)
@@ -31,10 +31,10 @@ def video(
 @pytest.mark.parametrize(
     ("ground", "size"),
     [
-        (Ground("green", "checkered"), 64),
-        (Ground("white"), 64),
+        (Ground("green", "checkered"), 128),
+        (Ground("white"), 128),
         (Ground("purple", "striped"), 64),
-        (Ground("black", "dotted"), 128),
+        (Ground("black", "dotted"), 192),
     ],
 )
 def test_objects_are_found_where_they_project_to(ground: Ground, size: int) -> None:
@@ -53,19 +53,19 @@ def test_objects_are_found_where_they_project_to(ground: Ground, size: int) -> N
 def test_every_colour_is_told_from_the_others(colour: str, sky: str) -> None:
     ground = Ground("green" if colour != "green" else "red")
     solid = Solid("sphere", colour, x=0.0, z=1.0, size=0.36)
-    found = find_objects(video(solid, ground=ground, sky=Sky(sky)), PATH, intrinsics_of(64))
+    found = find_objects(video(solid, ground=ground, sky=Sky(sky)), PATH, intrinsics_of(128))
     assert [[region.colour for region in frame] for frame in found] == [[colour]] * 3
 
 
 @pytest.mark.parametrize("material", ["striped", "checkered"])
 def test_a_pattern_does_not_split_an_object(material: str) -> None:
     solid = Solid("cylinder", "yellow", x=0.0, z=1.0, size=0.4, material=material)
-    found = find_objects(video(solid, ground=Ground("cyan")), PATH, intrinsics_of(64))
+    found = find_objects(video(solid, ground=Ground("cyan")), PATH, intrinsics_of(128))
     assert [[region.colour for region in frame] for frame in found] == [["yellow"]] * 3
 
 
 def test_objects_are_found_through_a_zoom() -> None:
-    K = intrinsics_of(64) * [[1.4], [1.4], [1]] + [[0, 0, -12.8], [0, 0, -12.8], [0, 0, 0]]
+    K = intrinsics_of(128) * [[1.4], [1.4], [1]] + [[0, 0, -25.6], [0, 0, -25.6], [0, 0, 0]]
     found = find_objects(video(CUBE, K=K), PATH, K)
     assert [[region.colour for region in frame] for frame in found] == [["blue"]] * 3
 
@@ -73,20 +73,20 @@ def test_objects_are_found_through_a_zoom() -> None:
 @pytest.mark.parametrize("sky", SKIES)
 @pytest.mark.parametrize("ground", [Ground("black"), Ground("white", "striped"), Ground("orange", "checkered")])
 def test_the_surroundings_are_found(ground: Ground, sky: str) -> None:
-    found = find_surroundings(video(BALL, CUBE, ground=ground, sky=Sky(sky)), PATH, intrinsics_of(64))
+    found = find_surroundings(video(BALL, CUBE, ground=ground, sky=Sky(sky)), PATH, intrinsics_of(128))
     assert found == Surroundings(ground.colour, sky)
 
 
 def test_an_empty_world_has_no_objects() -> None:
-    assert find_objects(video(), PATH, intrinsics_of(64)) == [[]] * 3
+    assert find_objects(video(), PATH, intrinsics_of(128)) == [[]] * 3
 
 
 def test_objects_at_the_border_and_behind_others_are_cut() -> None:
     aside = Solid("sphere", "red", x=-0.62, z=1.1, size=0.32)
-    (region,) = find_objects(video(aside)[:1], PATH[:1], intrinsics_of(64, 1))[0]
+    (region,) = find_objects(video(aside)[:1], PATH[:1], intrinsics_of(128, 1))[0]
     assert region.cut
     behind = Solid("sphere", "red", x=0.45, z=1.4, size=0.32)
-    found = find_objects(video(behind, CUBE)[:1], PATH[:1], intrinsics_of(64, 1))[0]
+    found = find_objects(video(behind, CUBE)[:1], PATH[:1], intrinsics_of(128, 1))[0]
     assert {region.colour: region.cut for region in found} == {"red": True, "blue": False}
 
 

@@ -13,7 +13,7 @@ from cvd.trajectories import look_at, path_to
 FRAMES = 8
 BALL = Solid("sphere", "blue", x=-0.2, z=1.0, size=0.32, velocity=(-0.3, 0.2))
 SCENE = Scene((BALL,), Ground("red", "checkered"), Sky("sunset", azimuth=1.0, elevation=0.6))
-K = np.tile(intrinsics(64, 64), (FRAMES, 1, 1))
+K = np.tile(intrinsics(128, 128), (FRAMES, 1, 1))
 
 
 def path(*position: float) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_the_way_it_was_rendered_along(pattern: str, zoom: float) -> None:
 def test_errors_against_the_asked_way() -> None:
     video = video_of(SCENE, K)
     turned_away = np.stack([ASKED, path(-0.4, 0.1, 0.1)])
-    fidelity = aligned_camera_fidelity(video[None].repeat(2, 0), Cameras(turned_away, K, 64, 64))
+    fidelity = aligned_camera_fidelity(video[None].repeat(2, 0), Cameras(turned_away, K, 128, 128))
     assert fidelity.skipped == 2, "the first step is too small to have a direction"
     right, wrong = ([error for error in fidelity.errors if error.view == view] for view in (0, 1))
     assert max(error.rotation for error in right) < 1.5

@@ -85,10 +85,10 @@ def test_views_without_any_object_are_no_success() -> None:
 def test_rendered_pairs_score_high_and_unrelated_ones_low() -> None:
     """The bounds that the score has to keep before it says anything about the model, without help from features."""
     related, unrelated, right, wrong = [], [], [], []
-    for case, other in pairwise(held_out_cases(11, size=64, frames=3)):
+    for case, other in pairwise(held_out_cases(11, size=128, frames=3)):
         videos = np.concatenate([case.rendered(), other.rendered(case.cameras)[1:]])
         c2w, K = (array[[0, 1, 1]] for array in (case.cameras.c2w, case.cameras.K))
-        objects = find_all_objects(videos, Cameras(c2w, K, 64, 64))
+        objects = find_all_objects(videos, Cameras(c2w, K, 128, 128))
         related.append(starter_score(starter_frames(case.cameras, objects[:2])))
         unrelated.append(starter_score(starter_frames(case.cameras, objects[::2])))
         right.append(named_colours(case.prompt, objects[:2]).right)

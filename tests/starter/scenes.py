@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from cvd.starter.world import IMAGE_SIZE as SIZE
 from cvd.starter.world import Scene, ground_from_camera, intrinsics
 
-SIZE = 64
 IDENTITY = np.eye(4)
 
 

@@ -11,10 +11,10 @@ def test_pairs_show_the_same_first_frame_through_the_same_camera():
     clips = procedural_clips(np.random.default_rng(0), frames=4)
     for _ in range(20):
         pair = next(clips)
-        assert pair.frames.shape == (2, 4, 64, 64, 3)
+        assert pair.frames.shape == (2, 4, 128, 128, 3)
         np.testing.assert_array_equal(pair.frames[0, 0], pair.frames[1, 0])
         np.testing.assert_allclose(pair.c2w[:, 0], np.broadcast_to(np.eye(4), (2, 4, 4)), atol=1e-9)
-        np.testing.assert_allclose(pair.K[:, 0], np.broadcast_to(intrinsics(64, 64), (2, 3, 3)))
+        np.testing.assert_allclose(pair.K[:, 0], np.broadcast_to(intrinsics(128, 128), (2, 3, 3)))
         assert " on " in pair.caption
 
 
@@ -35,9 +35,10 @@ def test_stills_are_taken_at_any_moment():
     draws = [draw(rng, views=1, frames=1) for _ in range(60)]
     assert len({each.times.item() for each in draws}) > 8
     stills = render_draws(draws)
-    assert stills[0].frames.shape == (1, 1, 64, 64, 3)
+    assert stills[0].frames.shape == (1, 1, 128, 128, 3)
     for each, still in zip(draws[:5], stills[:5], strict=True):
-        np.testing.assert_array_equal(render_draws([each])[0].frames, still.frames)
+        alone = render_draws([each])[0].frames
+        np.testing.assert_allclose(alone.astype(int), still.frames, atol=1)  # rounding
 
 
 def test_more_than_two_views_are_refused():

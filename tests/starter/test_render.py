@@ -148,7 +148,7 @@ def test_the_sky_tints_and_an_overcast_one_throws_no_hard_shadow():
 @pytest.mark.parametrize("pattern", ["checkered", "striped", "dotted"])
 def test_a_patterned_ground_has_two_tones_of_one_hue_and_a_plain_one_has_one(pattern: str):
     images = render([Scene((), Ground("green", p)) for p in ("plain", pattern)], np.stack([IDENTITY] * 2))
-    plain, patterned = (image[40:].astype(float) for image in images)
+    plain, patterned = (image[80:].astype(float) for image in images)
     assert plain[..., 1].std() < 5 < 20 < patterned[..., 1].std()
     assert (patterned[..., 1] > 1.8 * patterned[..., 0]).all()
 
@@ -158,7 +158,7 @@ def test_a_patterned_solid_has_two_tones_of_one_hue(material: str):
     solids = [Solid("cube", "red", 0, 1.0, 0.45, material=m) for m in ("plain", material)]
     plain, patterned = render([Scene((s,), Ground("white")) for s in solids], np.stack([IDENTITY] * 2))
     assert (red(plain) != red(patterned)).sum() <= 2  # at edges that mix with the ground
-    front = slice(int(project((0, 0.35, 0.78))[1]), int(project((0, 0.1, 0.78))[1])), slice(24, 40)
+    front = slice(int(project((0, 0.35, 0.78))[1]), int(project((0, 0.1, 0.78))[1])), slice(48, 80)
     assert plain[front][..., 0].std() < 8 < 20 < patterned[front][..., 0].std()
 
 
@@ -198,7 +198,7 @@ def test_a_ball_rolls_without_slipping():
 def test_a_spinning_solid_turns_in_place():
     ring = Solid("torus", "red", 0, 1.0, 0.4, spin=np.pi / 2)
     front, edge = red(render([Scene((ring,), Ground("white"))] * 2, np.stack([IDENTITY] * 2), times=[0, 1]))
-    np.testing.assert_allclose(centroid(front), centroid(edge), atol=1)
+    np.testing.assert_allclose(centroid(front), centroid(edge), atol=2)
     assert np.ptp(np.nonzero(front)[1]) > 2.5 * np.ptp(np.nonzero(edge)[1])
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from training.layouts import numbered_frames, write_realestate_clip
-from training.tiny import SIDE, SIZES, tiny_model
+from training.tiny import FACTOR, SIDE, SIZES, tiny_model
 
 from cvd.starter.captions import ground_pattern
 from cvd.starter.procedural import draw
 from cvd.starter.render import render
-from cvd.starter.world import PALETTE
+from cvd.starter.world import IMAGE_SIZE, PALETTE
 from cvd.training.batches import Batches, Mixture
 from cvd.training.datasets import PoolData, Procedural, RealEstate, Request, Videos, open_dataset
 from cvd.training.datasets.videos import warp
@@ -113,7 +113,7 @@ def videos(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("name", "caption"), [("file", "grey"), ("folder", "grey too")])
 def test_videos_are_sampled_with_even_strides(name: str, caption: str, videos: Path):
-    data = Videos(videos, 32, 32, "train")
+    data = Videos(videos, 32, 32, FACTOR, "train")
     data.names = [name]
     found = set()
     for seed in range(10):
@@ -137,7 +137,7 @@ def test_a_copy_is_warped_by_the_homography_that_it_comes_with(tmp_path: Path):
     for number in range(6):
         iio.imwrite(tmp_path / "ramp" / f"{number}.png", ramp)
 
-    sample = Videos(tmp_path, 64, 64, "train").sample(rng(1), PAIR)
+    sample = Videos(tmp_path, 64, 64, 8, "train").sample(rng(1), PAIR)
 
     original, copy = sample.frames
     np.testing.assert_array_equal(original[0], copy[0])
@@ -158,14 +158,14 @@ def test_a_copy_is_warped_by_the_homography_that_it_comes_with(tmp_path: Path):
 def test_a_file_that_is_no_video_is_named(tmp_path: Path):
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
     with pytest.raises(TrainingError, match=r"broken\.mp4"):
-        Videos(tmp_path, 32, 32, "train").sample(rng(), PAIR)
+        Videos(tmp_path, 32, 32, FACTOR, "train").sample(rng(), PAIR)
 
 
 # --------------------------------------------------------------------------------------------- procedural, pools
 
 
 def test_procedural_scenes_never_end_and_repeat_with_their_seed():
-    data = Procedural(SIDE, SIDE)
+    data = Procedural(SIDE, SIDE, FACTOR)
     first, again, other = (data.sample(rng(seed), PAIR) for seed in (0, 0, 1))
     assert first.frames.shape == (2, 4, SIDE, SIDE, 3)
     np.testing.assert_array_equal(first.frames, again.frames)
@@ -174,7 +174,7 @@ def test_procedural_scenes_never_end_and_repeat_with_their_seed():
 
 
 def test_scenes_of_several_colours_are_drawn_more_often_than_they_occur():
-    data, random = Procedural(8, 8), rng()
+    data, random = Procedural(8, 8, 8), rng()
     captions = [data.sample(random, Request()).caption for _ in range(150)]
     occur = [draw(random, 1, 1).caption for _ in range(300)]
     assert np.mean([is_of_one_colour(each) for each in occur]) > 0.55
@@ -186,7 +186,7 @@ def is_of_one_colour(caption: str) -> bool:
 
 
 def test_solids_count_more_than_ground_and_sky(pool: Path):
-    for data in (Procedural(64, 64), PoolData(pool, None, "train")):
+    for data in (Procedural(IMAGE_SIZE, IMAGE_SIZE, FACTOR), PoolData(pool, FACTOR, None, "train")):
         for request, weight in ((PAIR, VIDEO_SOLID_WEIGHT), (Request(), STILL_SOLID_WEIGHT)):
             sample = data.sample(rng(), request)
             assert sample.weight.shape == (request.views, request.frames, 8, 8)
@@ -194,8 +194,13 @@ def test_solids_count_more_than_ground_and_sky(pool: Path):
             assert 0.02 < (sample.weight == weight).mean() < 0.7
 
 
+def test_a_pool_whose_cells_are_not_the_models_latents_is_refused(pool: Path):
+    with pytest.raises(TrainingError, match="cells of 16 pixels, but a latent of the model covers 8"):
+        PoolData(pool, 8, None, "train").sample(rng(), PAIR)
+
+
 def test_videos_have_more_patterned_grounds_than_stills():
-    data = Procedural(16, 16)
+    data = Procedural(16, 16, 16)
 
     def patterned(request: Request) -> float:
         captions = [data.sample(rng(seed), request).caption for seed in range(60)]
@@ -214,16 +219,16 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_pool_gives_its_latents_in_place_of_its_frames(pool: Path):
     vae = tiny_model().vae
-    without = PoolData(pool, encoder_fingerprint(vae), "train").sample(rng(), PAIR)
+    without = PoolData(pool, FACTOR, encoder_fingerprint(vae), "train").sample(rng(), PAIR)
     encode_pool(vae, pool / "clips")
-    with_latents = PoolData(pool, encoder_fingerprint(vae), "train").sample(rng(), PAIR)
+    with_latents = PoolData(pool, FACTOR, encoder_fingerprint(vae), "train").sample(rng(), PAIR)
 
     assert without.latents is None
     assert with_latents.frames is None
     expected = encode(vae, torch.from_numpy(without.frames).flatten(0, 1)).unflatten(0, (2, 4))
     torch.testing.assert_close(torch.from_numpy(with_latents.latents).float(), expected, atol=2e-3, rtol=2e-3)
     np.testing.assert_array_equal(without.cameras.c2w, with_latents.cameras.c2w)
-    pixels_too = PoolData(pool, encoder_fingerprint(vae), "train").sample(rng(), Request(2, 4, pixels=True))
+    pixels_too = PoolData(pool, FACTOR, encoder_fingerprint(vae), "train").sample(rng(), Request(2, 4, pixels=True))
     np.testing.assert_array_equal(pixels_too.frames, without.frames)
 
 
@@ -232,7 +237,7 @@ def test_latents_of_another_autoencoder_are_refused(pool: Path):
     encode_pool(build_autoencoder(SIZES.autoencoder), pool / "stills")
     other = encoder_fingerprint(tiny_model().vae)
     with pytest.raises(TrainingError, match="another autoencoder"):
-        PoolData(pool, other, "train").sample(rng(), Request())
+        PoolData(pool, FACTOR, other, "train").sample(rng(), Request())
 
 
 def test_a_fingerprint_survives_half_precision_and_a_new_decoder():
@@ -247,16 +252,16 @@ def test_a_fingerprint_survives_half_precision_and_a_new_decoder():
 
 def test_clips_of_another_length_than_the_models_are_refused(pool: Path):
     with pytest.raises(TrainingError, match="4 frames, the model makes 16"):
-        PoolData(pool, None, "train").sample(rng(), Request(views=2, frames=16))
+        PoolData(pool, FACTOR, None, "train").sample(rng(), Request(views=2, frames=16))
 
 
 # ----------------------------------------------------------------------------------------- batches and choosing
 
 
 def test_data_sets_are_mixed_by_their_weights(videos: Path):
-    plain = Videos(videos, SIDE, SIDE, "train")
+    plain = Videos(videos, SIDE, SIDE, FACTOR, "train")
     plain.names = ["folder"]
-    mixture = Mixture([Procedural(SIDE, SIDE), plain], [7, 3])
+    mixture = Mixture([Procedural(SIDE, SIDE, FACTOR), plain], [7, 3])
     batches = [mixture.batch(rng(seed), 1, Request(2, 2), 0.0) for seed in range(60)]
     share = np.mean([batch.homographies is None for batch in batches])
     assert 0.5 < share < 0.9
@@ -264,7 +269,7 @@ def test_data_sets_are_mixed_by_their_weights(videos: Path):
 
 
 def test_batches_are_the_same_for_any_number_of_workers_and_from_any_start():
-    mixture = Mixture([Procedural(SIDE, SIDE)])
+    mixture = Mixture([Procedural(SIDE, SIDE, FACTOR)])
     whole = Batches(mixture, 2, Request(), rank=0, first=0).load(0)
     seeds = [next(whole).seed for _ in range(5)]
     for workers, first in ((0, 2), (2, 0), (2, 1)):
@@ -273,7 +278,7 @@ def test_batches_are_the_same_for_any_number_of_workers_and_from_any_start():
 
 
 def test_captions_are_dropped_for_guidance():
-    mixture = Mixture([Procedural(8, 8)])
+    mixture = Mixture([Procedural(8, 8, 8)])
     captions = mixture.batch(rng(), 100, Request(), caption_dropout=0.1).captions
     assert 2 <= captions.count("") <= 20
 
@@ -281,15 +286,15 @@ def test_captions_are_dropped_for_guidance():
 @pytest.mark.parametrize("weights", [[1], [1, 0], [1, 2, 3]])
 def test_every_data_set_has_one_positive_weight(weights: list[float]):
     with pytest.raises(TrainingError, match="--mix"):
-        Mixture([Procedural(8, 8), Procedural(8, 8)], weights)
+        Mixture([Procedural(8, 8, 8), Procedural(8, 8, 8)], weights)
 
 
 def test_a_folder_says_what_it_is(tmp_path: Path, pool: Path, videos: Path):
     write_realestate_clip(tmp_path / "estate", "hall", seed=0, frames=2, width=16, height=16)
     for where, kind in (("procedural", Procedural), (pool, PoolData), (tmp_path / "estate", RealEstate)):
-        assert type(open_dataset(where, 16, None)) is kind
-    assert type(open_dataset(videos, 16, None)) is Videos
+        assert type(open_dataset(where, 16, FACTOR, None)) is kind
+    assert type(open_dataset(videos, 16, FACTOR, None)) is Videos
     (tmp_path / "empty").mkdir()
     for where, complaint in ((tmp_path / "none", "no folder"), (tmp_path / "empty", "no video")):
         with pytest.raises(TrainingError, match=complaint):
-            open_dataset(where, 16, None)
+            open_dataset(where, 16, FACTOR, None)

@@ -38,7 +38,7 @@ def test_layouts_are_learned_where_there_is_most_noise() -> None:
 
     scheduler = official_scheduler()
     alphas = scheduler.alphas_cumprod
-    losses = [diffusion_loss(scheduler, LATENTS[:2], off_by_one, seed, together=2).item() for seed in range(60)]
+    losses = [diffusion_loss(scheduler, LATENTS[:2], off_by_one, seed, views=2).item() for seed in range(60)]
     timesteps = torch.stack(drawn)
     assert torch.equal(timesteps[:, 0], timesteps[:, 1])
     assert timesteps.float().mean() > 600

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from training.tiny import tiny_model, trainer
+from training.tiny import FACTOR, tiny_model, trainer
 
 from cvd.cameras import Cameras
 from cvd.epipolar import EpipolarBias
@@ -48,7 +48,8 @@ def test_views_of_other_scenes_have_no_homography():
 def test_a_latent_counts_where_all_of_its_pixels_are_seen():
     seen = np.ones((1, 2, 16, 16), bool)
     seen[0, 1, 3, 12] = False
-    assert seen_weights(seen).tolist() == [[[[1, 1], [1, 1]], [[1, 0], [1, 1]]]]
+    assert seen_weights(seen, 8).tolist() == [[[[1, 1], [1, 1]], [[1, 0], [1, 1]]]]
+    assert seen_weights(seen, 16).tolist() == [[[[1]], [[0]]]]
 
 
 def test_errors_where_nothing_is_seen_do_not_count():
@@ -81,7 +82,7 @@ def test_the_epipolar_stage_trains_on_plain_videos(tmp_path: Path):
         iio.imwrite(tmp_path / "videos" / "clip" / f"{number}.png", frame)
     stage = EpipolarStage(tiny_model(), tmp_path)
     before = {name: value.detach().clone() for name, value in stage.trained.items()}
-    data = Videos(tmp_path / "videos", 32, 32, "train")
+    data = Videos(tmp_path / "videos", 32, 32, FACTOR, "train")
 
     trainer(stage, tmp_path, Settings(steps=2, batch_size=2), data).fit()
 

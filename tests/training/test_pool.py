@@ -13,8 +13,8 @@ from cvd.training.pool import Pool, render_clips, render_stills
 def test_a_pool_of_clips_is_what_would_be_drawn_while_training(tmp_path: Path):
     render_clips(tmp_path, 3, seed=7, frames=4)
     pool = Pool.open(tmp_path)
-    assert pool.frames.shape == (3, 2, 4, 64, 64, 3)
-    data = Procedural(64, 64)
+    assert pool.frames.shape == (3, 2, 4, 128, 128, 3)
+    data = Procedural(128, 128, 16)
     for scene in range(3):
         sample = data.sample(np.random.default_rng((7, scene)), Request(views=2, frames=4))
         np.testing.assert_array_equal(pool.frames[scene], sample.frames)
@@ -30,7 +30,7 @@ def test_several_processes_make_the_same_pool(tmp_path: Path):
     one, two = Pool.open(tmp_path / "one"), Pool.open(tmp_path / "two")
     assert one.captions == two.captions
     assert len(one) == 70
-    shapes = {"frames": (70, 64, 64, 3), "c2w": (70, 4, 4), "K": (70, 3, 3), "solids": (70, 8, 8)}
+    shapes = {"frames": (70, 128, 128, 3), "c2w": (70, 4, 4), "K": (70, 3, 3), "solids": (70, 8, 8)}
     for name, shape in shapes.items():
         assert getattr(one, name).shape == shape
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name))

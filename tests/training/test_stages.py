@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from training.tiny import SIDE, tiny_model, trainer
+from training.tiny import FACTOR, SIDE, tiny_model, trainer
 
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.training import autoencoder
@@ -179,7 +179,7 @@ class NoCameras(Procedural):
 
 def test_a_stage_that_learns_from_cameras_refuses_data_without_them(tmp_path: Path):
     with pytest.raises(TrainingError, match="cameras"):
-        trainer(CameraStage(tiny_model(), tmp_path), tmp_path, TWO_STEPS, NoCameras(SIDE, SIDE))
+        trainer(CameraStage(tiny_model(), tmp_path), tmp_path, TWO_STEPS, NoCameras(SIDE, SIDE, FACTOR))
 
 
 def test_the_epipolar_stage_asks_for_pairs_as_long_as_the_model_makes(tmp_path: Path):

@@ -22,8 +22,10 @@ from cvd.training.model import (
 from cvd.training.stage import Stage
 from cvd.training.text import build_text_encoder, build_tokenizer
 
-SIZES = Sizes(autoencoder=(8, 8, 8, 8), unet=(32, 32), cross_attention_levels=1, text=16, frames=4)
-SIDE = 16
+SIZES = Sizes(autoencoder=(8,) * 5, unet=(32, 32), cross_attention_levels=1, text=16, frames=4)
+FACTOR = 16
+"""Pixels that a latent covers in either direction."""
+SIDE = 32
 """Width and height of the frames: what the networks are built for does not bind them."""
 
 
@@ -38,12 +40,12 @@ def tiny_model() -> CollaborativeVideoPipeline:
             torch.nn.init.normal_(layer.weight, std=0.1)
     return CollaborativeVideoPipeline(
         unet=unet,
-        camera_encoder=build_camera_encoder(SIZES),
+        camera_encoder=build_camera_encoder(SIZES, FACTOR),
         vae=build_autoencoder(SIZES.autoencoder),
         text_encoder=build_text_encoder(tokenizer, SIZES.text),
         tokenizer=tokenizer,
         scheduler=starter_scheduler(),
-        model_info=replace(STARTER_INFO, name="tiny", native_size=SIDE, size_multiple=8),
+        model_info=replace(STARTER_INFO, name="tiny", native_size=SIDE, size_multiple=FACTOR),
     )
 
 
@@ -51,7 +53,7 @@ def trainer(
     stage: Stage, folder: Path, settings: Settings, *data: DataSet, mixed_precision: str | None = None, log=print
 ) -> Trainer:
     """A trainer whose files go to `folder`, on procedural scenes unless data is given."""
-    mixture = Mixture(data or [Procedural(SIDE, SIDE)])
+    mixture = Mixture(data or [Procedural(SIDE, SIDE, FACTOR)])
     stage.watch(mixture)
     accelerator = start_accelerator(folder, mixed_precision, settings.accumulation)
     return Trainer(stage, mixture, folder, settings, accelerator, log)

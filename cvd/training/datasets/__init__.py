@@ -16,12 +16,13 @@ __all__ = ["DataSet", "PoolData", "Procedural", "RealEstate", "Request", "Sample
 PROCEDURAL = "procedural"
 
 
-def open_dataset(where: str | Path, size: int, encoder: str | None, split: Split = "train") -> DataSet:
+def open_dataset(where: str | Path, size: int, factor: int, encoder: str | None, split: Split = "train") -> DataSet:
     """The data set that `where` names, told by what the folder holds.
 
     Args:
         where: "procedural", or a folder: a pool, RealEstate10K's layout, or videos.
         size: of the square frames that the model is trained on, pixels.
+        factor: how many pixels a latent of the model covers in either direction.
         encoder: fingerprint of the autoencoder, whose latents a pool may hold; None: latents are not wanted.
         split: draw from the part that is trained on, or from the part that is held out.
 
@@ -29,12 +30,12 @@ def open_dataset(where: str | Path, size: int, encoder: str | None, split: Split
         TrainingError: no such folder, or nothing in it to train on.
     """
     if str(where) == PROCEDURAL:
-        return Procedural(size, size)
+        return Procedural(size, size, factor)
     folder = Path(where)
     if not folder.is_dir():
         raise TrainingError(f"There is no folder {folder}.", 'Give a folder of data, or "procedural".')
     if (folder / "stills").is_dir() or (folder / "clips").is_dir():
-        return PoolData(folder, encoder, split)
+        return PoolData(folder, factor, encoder, split)
     if (folder / "cameras").is_dir():
         return RealEstate(folder, size, size, split)
-    return Videos(folder, size, size, split)
+    return Videos(folder, size, size, factor, split)

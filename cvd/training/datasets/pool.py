@@ -20,6 +20,7 @@ class PoolData:
 
     Args:
         folder: holds the pools.
+        factor: how many pixels a latent covers in either direction.
         encoder: `cvd.training.latents.encoder_fingerprint` of the autoencoder in use; the pools' latents must be its.
             None: latents are not wanted.
         split: the pools to draw from.
@@ -27,8 +28,8 @@ class PoolData:
 
     has_cameras = True
 
-    def __init__(self, folder: Path, encoder: str | None, split: Split) -> None:
-        self.folder, self.encoder = folder, encoder
+    def __init__(self, folder: Path, factor: int, encoder: str | None, split: Split) -> None:
+        self.folder, self.factor, self.encoder = folder, factor, encoder
         self.suffix = "" if split == "train" else "_validation"
 
     @cached_property
@@ -42,6 +43,12 @@ class PoolData:
     def _open(self, name: str) -> tuple[Pool, np.ndarray | None]:
         folder = self.folder / f"{name}{self.suffix}"
         pool = Pool.open(folder)
+        if pool.cell != self.factor:
+            raise TrainingError(
+                f"{folder} knows where solids are in cells of {pool.cell} pixels, but a latent of the model covers "
+                f"{self.factor}.",
+                "Train on --data procedural, or render the pool again if it is an older one.",
+            )
         return pool, None if self.encoder is None else open_latents(folder, self.encoder)
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:

@@ -14,17 +14,18 @@ class Procedural:
     """What a pool holds, without the pool.
 
     Args:
-        height, width: of the frames.
+        height, width: of the frames, multiples of `factor`.
+        factor: how many pixels a latent covers in either direction.
     """
 
     has_cameras = True
 
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
+    def __init__(self, height: int, width: int, factor: int) -> None:
+        self.height, self.width, self.factor = height, width, factor
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
         drawn = draw_emphasised(rng, request.views, request.frames)
-        (clips,) = render_draws([drawn], self.width, self.height)
+        (clips,) = render_draws([drawn], self.width, self.height, self.factor)
         cameras = Cameras(clips.c2w, clips.K, self.height, self.width)
         weight = latent_weights(clips.solids, request.is_video)
         return Sample(clips.caption, frames=clips.frames, cameras=cameras, weight=weight)

@@ -28,6 +28,7 @@ class Videos:
     Args:
         folder: holds the videos.
         height, width: of the frames that are given: scaled to cover them, cropped around the centre.
+        factor: how many pixels a latent covers in either direction; height and width are multiples of it.
         split: the part of the videos to draw from.
 
     Raises:
@@ -36,13 +37,13 @@ class Videos:
 
     has_cameras = False
 
-    def __init__(self, folder: Path, height: int, width: int, split: Split) -> None:
+    def __init__(self, folder: Path, height: int, width: int, factor: int, split: Split) -> None:
         self.clips = {path.stem: path for path in sorted(folder.iterdir()) if _is_clip(path)}
         if not self.clips:
             raise TrainingError(
                 f"{folder} holds no video.", f"It needs files ({', '.join(VIDEO_SUFFIXES)}) or folders of frames."
             )
-        self.folder, self.height, self.width = folder, height, width
+        self.folder, self.height, self.width, self.factor = folder, height, width, factor
         self.names, self.captions = split_names(list(self.clips), split), read_captions(folder)
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
@@ -58,7 +59,8 @@ class Videos:
         homographies = draw_homographies(rng, len(frames), self.height, self.width)
         warped, seen = warp(frames, homographies)
         seen = np.stack([np.ones_like(seen), seen])
-        return Sample(caption, np.stack([frames, warped]), homographies=homographies, weight=seen_weights(seen))
+        weight = seen_weights(seen, self.factor)
+        return Sample(caption, np.stack([frames, warped]), homographies=homographies, weight=weight)
 
 
 def draw_homographies(rng: np.random.Generator, frames: int, height: int, width: int) -> np.ndarray:
@@ -102,10 +104,15 @@ def warp(frames: np.ndarray, homographies: np.ndarray) -> tuple[np.ndarray, np.n
     return np.where(seen[..., None], warped.round().byte().numpy(), np.uint8(0)), seen
 
 
-def seen_weights(seen: np.ndarray) -> np.ndarray:
-    """Pixels that show something (V, F, H, W) to latents all of whose pixels do: (V, F, H/8, W/8) float32, 1 or 0."""
+def seen_weights(seen: np.ndarray, factor: int) -> np.ndarray:
+    """Pixels that show something (V, F, H, W) to latents all of whose pixels do: (V, F, h, w) float32, 1 or 0.
+
+    Args:
+        factor: how many pixels a latent covers in either direction.
+    """
     views, frames, height, width = seen.shape
-    return np.asarray(seen.reshape(views, frames, height // 8, 8, width // 8, 8).all((3, 5)), np.float32)
+    cells = seen.reshape(views, frames, height // factor, factor, width // factor, factor)
+    return np.asarray(cells.all((3, 5)), np.float32)
 
 
 def _is_clip(path: Path) -> bool:
