@@ -89,7 +89,7 @@ def starter_frames(
     Args:
         cameras: V views of F frames, as asked for.
         objects: by view and frame.
-        matched: DISK's and LightGlue's matches, or none; SIFT's do not suffice at 64 x 64.
+        matched: DISK's and LightGlue's matches, or none; SIFT's do not suffice at the starter's size.
     """
     precisions = {(found.views, found.frame): _match_precision(cameras, found) for found in matched}
     return [

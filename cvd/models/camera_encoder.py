@@ -10,7 +10,7 @@ from torch import nn
 
 
 class CameraPoseEncoder(ModelMixin, ConfigMixin):
-    """Pluecker maps (B, 6, F, H, W) to features (B, C_i, F, H/8/2^i, W/8/2^i) (CameraCtrl, section 4.2).
+    """Pluecker maps (B, 6, F, H, W) to features (B, C_i, F, H/f/2^i, W/f/2^i) (CameraCtrl, section 4.2).
 
     Pixel-unshuffle, convolution, then per level two residual blocks, each followed by self-attention over the frames.
     Module names are the official checkpoint's, but for the inside of the attention blocks (see `cvd.checkpoints`).
@@ -20,7 +20,7 @@ class CameraPoseEncoder(ModelMixin, ConfigMixin):
         layers_per_level: residual blocks of a level.
         num_attention_heads: heads of the temporal attentions.
         max_frames: length of their positional table, the largest F.
-        downscale_factor: of the pixel-unshuffle, the autoencoder's.
+        downscale_factor: f of the pixel-unshuffle, the autoencoder's.
     """
 
     @register_to_config

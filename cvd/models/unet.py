@@ -188,11 +188,19 @@ class CollaborativeUNet(UNetMotionModel):
 
         Returns:
             as `UNetMotionModel.forward`: (B, 4, F, h, w).
+
+        Raises:
+            ValueError: camera features of other frames or another size than the sample's.
         """
         if encoder_hidden_states.shape[0] == sample.shape[0]:
             encoder_hidden_states = encoder_hidden_states.repeat_interleave(sample.shape[2], dim=0)
         pose = None
         if pose_features is not None:
+            if pose_features[0].shape[2:] != sample.shape[2:]:
+                raise ValueError(
+                    f"Camera features of {tuple(pose_features[0].shape[2:])} frames and places do not fit latents of "
+                    f"{tuple(sample.shape[2:])}."
+                )
             pose = [feature.permute(0, 3, 4, 2, 1).flatten(0, 2) for feature in pose_features]
         for level, module in self.collaborative_modules():
             module.pose = None if pose is None else pose[level]

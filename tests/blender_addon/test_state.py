@@ -20,7 +20,7 @@ from blender_addon.state import (
     format_duration,
 )
 
-MODEL = Model("starter", 64, 8, 16, 25, 8.5)
+MODEL = Model("starter", 128, 64, 16, 25, 5.0)
 
 
 class Clock:

@@ -9,7 +9,7 @@ import pytest
 from blender_addon.state import Model
 from blender_addon.submission import CameraExport, SettingsError, Submission
 
-STARTER = Model("starter", 64, 8, 16, 25, 8.5)
+STARTER = Model("starter", 128, 64, 16, 25, 5.0)
 
 
 def submission(frames: int = 16, aspect: float = 16 / 9, **settings: Any) -> Submission:
@@ -32,8 +32,8 @@ def submission(frames: int = 16, aspect: float = 16 / 9, **settings: Any) -> Sub
 
 def test_a_model_fills_in_what_is_not_set() -> None:
     fields = submission().request_fields([STARTER])
-    assert (fields["width"], fields["height"]) == (88, 48)
-    assert (fields["num_inference_steps"], fields["guidance_scale"]) == (25, 8.5)
+    assert (fields["width"], fields["height"]) == (192, 128)
+    assert (fields["num_inference_steps"], fields["guidance_scale"]) == (25, 5.0)
     assert fields["view_names"] == ("A", "B")
 
 
@@ -43,9 +43,9 @@ def test_settings_go_before_the_models_own() -> None:
 
 
 def test_intrinsics_follow_the_size_even_where_it_changes_the_aspect() -> None:
-    K = submission().K_at(88, 48)
+    K = submission().K_at(192, 128)
     assert K.shape == (2, 16, 3, 3)
-    np.testing.assert_allclose(K[0, 0], [[1600 * 88 / 1920, 0, 44], [0, 1600 * 48 / 1080, 24], [0, 0, 1]])
+    np.testing.assert_allclose(K[0, 0], [[1600 * 192 / 1920, 0, 96], [0, 1600 * 128 / 1080, 64], [0, 0, 1]])
 
 
 def test_a_model_that_is_not_offered_needs_every_setting() -> None:
@@ -57,7 +57,7 @@ def test_a_model_that_is_not_offered_needs_every_setting() -> None:
 
 
 def test_what_the_model_cannot_make_is_refused() -> None:
-    with pytest.raises(SettingsError, match="multiples of 8"):
+    with pytest.raises(SettingsError, match="multiples of 64"):
         submission(size=(100, 64)).request_fields([STARTER])
     with pytest.raises(SettingsError, match="at most 16 frames"):
         submission(frames=17).request_fields([STARTER])

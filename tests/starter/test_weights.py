@@ -9,9 +9,11 @@ from safetensors.torch import load_file
 
 import cvd.starter
 from cvd import Cameras, CollaborativeVideoPipeline
+from cvd.model_info import find_info
 from cvd.trajectories import pattern_cameras
 
 WEIGHTS = Path(cvd.starter.__file__).parent / "weights"
+SIZE = find_info("starter").native_size
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,8 @@ def test_it_is_small_and_in_half_precision() -> None:
 
 def test_views_of_one_trajectory_are_one_video(pipe: CollaborativeVideoPipeline) -> None:
     """The paper's appendix A.4, from different noise in the two views."""
-    camera = pattern_cameras("circle", 2, 64, 64, frames=16)
-    cameras = Cameras(camera.c2w[[1, 1]], camera.K[[1, 1]], 64, 64)
+    camera = pattern_cameras("circle", 2, SIZE, SIZE, frames=16)
+    cameras = Cameras(camera.c2w[[1, 1]], camera.K[[1, 1]], SIZE, SIZE)
     prompts = ("a red cube on a green floor", "a white sphere and a blue cone on an orange checkered floor")
     errors = []
     for prompt in prompts:
@@ -40,9 +42,9 @@ def test_views_of_one_trajectory_are_one_video(pipe: CollaborativeVideoPipeline)
 
 
 def test_a_static_camera_beside_a_moving_one_stays_where_it_is(pipe: CollaborativeVideoPipeline) -> None:
-    moving = pattern_cameras("circle", 2, 64, 64, frames=16)
+    moving = pattern_cameras("circle", 2, SIZE, SIZE, frames=16)
     c2w = np.stack([np.tile(np.eye(4), (16, 1, 1)), moving.c2w[1]])
-    cameras = Cameras(c2w, moving.K[:2], 64, 64)
+    cameras = Cameras(c2w, moving.K[:2], SIZE, SIZE)
     static, moved = pipe("a red cube on a green checkered floor", cameras, num_inference_steps=25, seed=1).videos
     change = [np.abs(video[-1] - video[0]).mean() for video in (static, moved)]
     assert change[0] < 0.5 * change[1]

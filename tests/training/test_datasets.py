@@ -15,7 +15,7 @@ from cvd.starter.procedural import draw
 from cvd.starter.render import render
 from cvd.starter.world import IMAGE_SIZE, PALETTE
 from cvd.training.batches import Batches, Mixture
-from cvd.training.datasets import PoolData, Procedural, RealEstate, Request, Videos, open_dataset
+from cvd.training.datasets import PoolData, Procedural, RealEstate, Request, Sample, Videos, open_dataset
 from cvd.training.datasets.videos import warp
 from cvd.training.emphasis import STILL_SOLID_WEIGHT, VIDEO_SOLID_WEIGHT
 from cvd.training.errors import TrainingError
@@ -275,6 +275,32 @@ def test_batches_are_the_same_for_any_number_of_workers_and_from_any_start():
     for workers, first in ((0, 2), (2, 0), (2, 1)):
         batches = Batches(mixture, 2, Request(), rank=0, first=first).load(workers)
         assert [next(batches).seed for _ in range(5 - first)] == seeds[first:]
+
+
+class Noted(Procedural):
+    """Keeps what it has given."""
+
+    def __init__(self):
+        super().__init__(SIDE, SIDE, FACTOR)
+        self.given: list[Sample] = []
+
+    def sample(self, rng: np.random.Generator, request: Request) -> Sample:
+        self.given.append(super().sample(rng, request))
+        return self.given[-1]
+
+
+def test_a_batch_has_the_first_views_of_all_scenes_before_their_second_ones():
+    data = Noted()
+    batch = Mixture([data]).batch(rng(), 3, PAIR, caption_dropout=0.0)
+    samples = data.given
+
+    assert batch.captions == [sample.caption for sample in samples] * 2
+    assert len(set(batch.captions)) == len(samples) == 3
+    for row, (view, sample) in enumerate((view, sample) for view in range(2) for sample in samples):
+        np.testing.assert_array_equal(batch.frames[row], sample.frames[view])
+        np.testing.assert_array_equal(batch.cameras.c2w[row], sample.cameras.c2w[view])
+        np.testing.assert_array_equal(batch.cameras.K[row], sample.cameras.K[view])
+        np.testing.assert_array_equal(batch.weight[row], sample.weight[view])
 
 
 def test_captions_are_dropped_for_guidance():

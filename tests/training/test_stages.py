@@ -1,21 +1,26 @@
 """Two steps of every stage: which parameters move, and what is written."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
 from training.tiny import FACTOR, SIDE, tiny_model, trainer
 
+from cvd.cameras import Cameras
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.training import autoencoder
 from cvd.training.autoencoder import AutoencoderStage, DecoderStage, reconstruction_loss
-from cvd.training.batches import Batches
+from cvd.training.batches import Batch, Batches, Mixture
 from cvd.training.datasets import Procedural, Request
+from cvd.training.diffusion import embed
 from cvd.training.errors import TrainingError
 from cvd.training.image import ImageStage
 from cvd.training.latents import encode
 from cvd.training.loop import Settings
+from cvd.training.model import LATENT_CHANNELS
 from cvd.training.video import CameraStage, EpipolarStage, JointStage, MotionStage
 
 TWO_STEPS = Settings(steps=2, batch_size=2)
@@ -171,6 +176,37 @@ def test_training_in_mixed_precision_keeps_its_parameters_in_full(precision: str
 
     assert all(parameter.dtype == torch.float32 for parameter in stage.trained.values())
     assert any(not torch.equal(value, before[name]) for name, value in snapshot(model).items())
+
+
+@pytest.mark.parametrize("make", [EpipolarStage, JointStage])
+def test_scenes_that_train_together_do_not_see_each_other(make: type[EpipolarStage], tmp_path: Path):
+    stage = make(tiny_model(), tmp_path)
+    data = Mixture([Procedural(4 * FACTOR, 4 * FACTOR, FACTOR)])
+    batch = data.batch(np.random.default_rng(0), 2, stage.request, caption_dropout=0.0)
+    first, second = (scene_of(batch, scene, scenes=2) for scene in range(2))
+    assert not np.allclose(first.cameras.c2w, second.cameras.c2w)
+    noisy = torch.randn(4, LATENT_CHANNELS, stage.request.frames, 4, 4, generator=torch.Generator().manual_seed(1))
+
+    with torch.no_grad():
+        together = predicted(stage, batch, noisy)
+        alone = [predicted(stage, each, noisy[scene::2]) for scene, each in enumerate((first, second))]
+        unsynchronised = predicted(stage, batch, noisy, epipolar=None)
+
+    for scene, expected in enumerate(alone):
+        torch.testing.assert_close(together[scene::2], expected, rtol=1e-4, atol=1e-4)
+    assert (together - unsynchronised).abs().amax((1, 2, 3, 4)).min() > 1e-2  # there is something to get wrong
+
+
+def scene_of(batch: Batch, scene: int, scenes: int) -> Batch:
+    """Captions and cameras of one scene of a batch."""
+    c2w, K = (array[scene::scenes] for array in (batch.cameras.c2w, batch.cameras.K))
+    cameras = Cameras(c2w, K, batch.cameras.height, batch.cameras.width)
+    return replace(batch, captions=batch.captions[scene::scenes], frames=None, cameras=cameras, weight=None)
+
+
+def predicted(stage: EpipolarStage, batch: Batch, noisy: torch.Tensor, **conditioning: object) -> torch.Tensor:
+    text = embed(stage.model.tokenizer, stage.text_encoder, batch.captions)
+    return stage.unet(noisy, torch.tensor(700), text, **(stage._conditioning(batch) | conditioning)).sample
 
 
 class NoCameras(Procedural):
