@@ -19,7 +19,7 @@ from ..sampling import official_scheduler
 from ..starter.world import IMAGE_SIZE
 from .errors import TrainingError
 
-LATENT_CHANNELS = 16  # of 16 x 16 pixels each; with eight, objects lose their colours or their edges
+LATENT_CHANNELS = 16  # of 16 x 16 pixels each; four, of 8 x 8 pixels, lost the objects' colours or their edges
 HEADS = 4  # at these widths more heads cost time and bring nothing
 STARTER_INFO = ModelInfo(
     name="starter",
