@@ -157,8 +157,8 @@ class _Chunk:
                 continue
             reach = self._depth[row].clamp_max(100.0)
             x, z = (self._origins[i, row] + reach * self._directions[i, row] for i in (0, 2))
-            cells_at_depth_1 = 1 / (self._K[row, 0, 0] * GROUND_CELL)  # that a pixel covers
-            weight = ground_weight(ground.pattern, x, z, reach / -down[row] * cells_at_depth_1)
+            pixel = 1 / self._K[row, 0, 0]  # its width at depth 1
+            weight = ground_weight(ground.pattern, x, z, reach / -down[row] * (pixel / GROUND_CELL))
             second = second_tone(ground.colour)[:, None, None]
             self._albedo[:, row] = torch.lerp(second.expand_as(self._albedo[:, row]), first, weight)
         self._sunward = _float(self._suns[:, 1])[:, None, None].repeat(1, *self._size)

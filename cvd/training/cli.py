@@ -43,7 +43,7 @@ STARTER_MINUTES = {
     "epipolar": 10.0,
     "joint": 556.0,
 }
-"""What the stages of the starter model took on two processor cores."""
+"""What the stages of the starter model took on two processor cores, for 64 x 64 pixels, before it was grown."""
 
 PAPER_LEARNING_RATE, PAPER_STEPS = 1e-4, 100_000
 POOLS = ("stills", "stills_validation", "clips", "clips_validation")
