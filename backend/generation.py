@@ -18,9 +18,9 @@ import torch
 
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.errors import CheckpointError, CVDError, PromptWarning
-from cvd.export import to_uint8
-from cvd.model_info import available_models
 from cvd.request import check_request
+from cvd.takes.export import to_uint8
+from cvd.weights.model_info import available_models
 from protocol.errors import ProtocolError
 from protocol.messages import ErrorInfo, Message, ModelInfo, Progress, Submit
 from protocol.payloads import pack_frames, unpack_cameras

@@ -1,7 +1,6 @@
 """Collaborative Cameras: one video per animated camera, all of the same scene, from a generation service next door.
 
-Nothing is imported before Blender registers the extension, so that the modules without `bpy` (`camera_model`,
-`retiming`, `sizing`, `state`, `submission`, `take_files`, `building`) can be used by any Python.
+Nothing is imported before Blender registers the extension, so that any Python can use the modules without `bpy`.
 """
 
 

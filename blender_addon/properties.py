@@ -5,7 +5,8 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
-from . import runtime, takes
+from . import runtime
+from .takes import importing as takes
 
 RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
 """Options of a path that may start at the .blend file's folder ("//"); Blender before 5.0 allows that of every path."""

@@ -13,9 +13,9 @@ import os
 
 import bpy
 
-from .backend_process import Launch
 from .preferences import preferences, user_folder
-from .session import Session
+from .service.backend_process import Launch
+from .service.session import Session
 
 TIMER_SECONDS = 0.1
 

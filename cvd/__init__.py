@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cameras import Cameras
+    from .cameras.cameras import Cameras
     from .pipeline import CollaborativeVideoPipeline
 
 __all__ = ["Cameras", "CollaborativeVideoPipeline"]

@@ -15,21 +15,21 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from . import checkpoints
-from .base_model import read_component
-from .cameras import Cameras
-from .devices import usable_device
-from .draws import Draws
-from .epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
+from .cameras.cameras import Cameras
+from .conditioning.epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
+from .conditioning.plucker import plucker_maps
 from .errors import PromptWarning, RequestError
-from .model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder, vae_scale_factor
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
-from .plucker import plucker_maps
 from .request import check_request, with_defaults
-from .sampling import Anchors, Predict, SolverName, denoise, make_solver, official_scheduler, unet_calls
-from .weight_files import empty_model, load_part, read_config
-from .windows import blend_weights, window_starts
+from .sampling.denoise import Anchors, Predict, SolverName, denoise, make_solver, official_scheduler, unet_calls
+from .sampling.draws import Draws
+from .sampling.windows import blend_weights, window_starts
+from .weights import official as checkpoints
+from .weights.base_model import read_component
+from .weights.devices import usable_device
+from .weights.files import empty_model, load_part, read_config
+from .weights.model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder, vae_scale_factor
 
 DECODE_BATCH = 8
 """Frames decoded in one call: enough to fill a processor, few enough for 512 x 512 on a small GPU."""
@@ -107,7 +107,7 @@ class CollaborativeVideoPipeline:
         Args:
             folder: holds StableDiffusion/{<unet_subfolder>,vae,text_encoder,tokenizer}, animatediff_mm.ckpt,
                 CameraCtrl.ckpt and CVD.ckpt; and v3_sd15_adapter.ckpt, if the adapter is to be merged here.
-            unet_subfolder, base_model, adapter, lora: the image model, see `cvd.checkpoints.read_base_model`.
+            unet_subfolder, base_model, adapter, lora: the image model, see `cvd.weights.official.read_base_model`.
 
         Raises:
             CheckpointError: a file is missing, truncated, or holds other tensors than the network; it names both.
@@ -202,7 +202,7 @@ class CollaborativeVideoPipeline:
             num_inference_steps: denoising steps, 1 .. 999; with "ddim" only those that start from noise.
             guidance_scale: of classifier-free guidance, finite.
             multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
-                setting for V views (`cvd.pairing.default_schedule`).
+                setting for V views (`cvd.sampling.pairing.default_schedule`).
             seed: 0 .. 2^63 - 1, fixes every random draw; the same seed gives the same videos on the same device.
             on_step: told after every U-Net call and every batch of decoded frames; what it raises ends the run.
             on_latents: sees the latents (V, C, F, h, w) after every timestep.

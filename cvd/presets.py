@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .model_info import ModelInfo
+from .weights.model_info import ModelInfo
 
 DRAFT_SHARE = 3
 """How many times fewer steps a draft has."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from .cameras import Cameras
+from .cameras.cameras import Cameras
 from .errors import RequestError
-from .pairing import default_schedule
-from .sampling import SolverName, check_steps
+from .sampling.denoise import SolverName, check_steps
+from .sampling.pairing import default_schedule
 
 if TYPE_CHECKING:
     from .pipeline import Output

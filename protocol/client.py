@@ -23,13 +23,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .connection import Connection, connection_path, read_connection
-from .errors import (
-    RequestFailedError,
-    ServiceLostError,
-    ServiceUnreachableError,
-    WrongKeyError,
-    WrongVersionError,
-)
+from .errors import RequestFailedError, ServiceLostError, ServiceUnreachableError, WrongKeyError, WrongVersionError
 from .heartbeat import Heartbeat
 from .messages import Failed, Hello, Message, Ping, Pong, ServiceMessage, Welcome
 from .wire import MAX_BUFFER_BYTES, Bytes, decode, encode

@@ -13,7 +13,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 @pytest.fixture(scope="session")
 def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of the official release's files, tiny. Tests that change it take a copy."""
-    from official_files import write_official_files
+    from support.official_files import write_official_files
 
     folder = tmp_path_factory.mktemp("official")
     write_official_files(folder)
@@ -23,7 +23,7 @@ def official_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of our own format with a tiny random model. Tests that change it take a copy."""
-    from tiny_model import write_tiny_model
+    from support.tiny_model import write_tiny_model
 
     folder = tmp_path_factory.mktemp("tiny")
     write_tiny_model(folder)

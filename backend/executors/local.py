@@ -23,17 +23,7 @@ from typing import IO, Literal
 
 from cvd.threads import share_the_processor
 from protocol.errors import ProtocolError
-from protocol.messages import (
-    Cancel,
-    Cancelled,
-    Done,
-    ErrorInfo,
-    Failed,
-    Message,
-    ServiceMessage,
-    Submit,
-    Welcome,
-)
+from protocol.messages import Cancel, Cancelled, Done, ErrorInfo, Failed, Message, ServiceMessage, Submit, Welcome
 from protocol.wire import Bytes, decode, encode
 
 from ..pipe import read_frames, write_frames

@@ -43,7 +43,7 @@ def run(zip_path: Path, out: Path, prompt: str) -> int:
     _clear(out)
     bpy.context.preferences.filepaths.save_version = 0  # no scene.blend1
     bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-    session, runtime = (importlib.import_module(f"{MODULE}.{name}") for name in ("session", "runtime"))
+    session, runtime = (importlib.import_module(f"{MODULE}.{name}") for name in ("service.session", "runtime"))
     bar = Bar()
 
     def show(state: Any) -> None:

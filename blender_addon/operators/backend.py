@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from .. import runtime
-from ..state import BackendState
+from ..service.state import BackendState
 
 
 class StartBackend(bpy.types.Operator):

@@ -8,13 +8,13 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import runtime
-from ..cameras import chosen_cameras, export_cameras
+from ..cameras.export import chosen_cameras, export_cameras
 from ..preferences import output_folder
 from ..problem import AddonError
 from ..properties import RELATIVE_PATH
-from ..state import BackendState
-from ..submission import Submission
-from ..takes import TakeTarget, import_take
+from ..service.state import BackendState
+from ..service.submission import Submission
+from ..takes.importing import TakeTarget, import_take
 
 
 class Generate(bpy.types.Operator):

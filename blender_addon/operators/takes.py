@@ -10,7 +10,7 @@ from bpy.props import StringProperty
 from .. import runtime
 from ..problem import AddonError
 from ..properties import RELATIVE_PATH
-from ..takes import cameras_by_name, import_take
+from ..takes.importing import cameras_by_name, import_take
 
 
 class ImportTake(bpy.types.Operator):

@@ -7,10 +7,10 @@ import textwrap
 import bpy
 
 from .. import runtime
-from ..cameras import render_size, scene_cameras
+from ..cameras.export import render_size, scene_cameras
+from ..cameras.sizing import generation_size
 from ..problem import Problem
-from ..sizing import generation_size
-from ..state import BackendState, State
+from ..service.state import BackendState, State
 
 _BACKEND_ICONS = {
     BackendState.STOPPED: "RADIOBUT_OFF",

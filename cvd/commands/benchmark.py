@@ -12,10 +12,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ..benchmark import SCALE_FACTOR, Comparison, compare
-from ..model_info import STARTER, vae_scale_factor
+from ..evaluation.unet_cost import SCALE_FACTOR, Comparison, compare
 from ..models.unet import CollaborativeUNet
-from ..weight_files import read_config
+from ..weights.files import read_config
+from ..weights.model_info import STARTER, vae_scale_factor
 from .model_options import DTYPES
 
 

@@ -7,13 +7,13 @@ import math
 import re
 from pathlib import Path
 
-from ..camera_files import cameras_from_realestate, read_colmap, read_transforms
-from ..camera_files.realestate import SOURCE_ASPECT, SOURCE_SIZE
-from ..cameras import Cameras
+from ..cameras.cameras import Cameras
+from ..cameras.files import cameras_from_realestate, read_colmap, read_transforms
+from ..cameras.files.realestate import SOURCE_ASPECT, SOURCE_SIZE
+from ..cameras.patterns import PATTERNS, pattern_cameras
 from ..errors import RequestError
-from ..model_info import ModelInfo
-from ..takes import FinishedTake
-from ..trajectories import PATTERNS, pattern_cameras
+from ..takes.takes import FinishedTake
+from ..weights.model_info import ModelInfo
 
 TEXT_FILES_ONLY = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
 

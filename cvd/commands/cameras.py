@@ -12,11 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..camera_files import write_colmap, write_realestate, write_transforms
-from ..cameras import Cameras
+from ..cameras.cameras import Cameras
+from ..cameras.files import write_colmap, write_realestate, write_transforms
+from ..cameras.plots import plot_trajectories
 from ..errors import RequestError
-from ..plots import plot_trajectories
-from ..takes import TAKE_FILE, UNFINISHED_FILE, check_writable, writing
+from ..takes.takes import TAKE_FILE, UNFINISHED_FILE, check_writable, writing
 from .camera_options import add_camera_options, load_cameras, output_option
 
 FORMATS = ("realestate", "transforms", "colmap")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from ..model_info import INFO_FILE, STARTER_NAME
-from ..takes import check_writable, writing
+from ..takes.takes import check_writable, writing
+from ..weights.model_info import INFO_FILE, STARTER_NAME
 from .camera_options import output_option
 from .model_options import add_model_options, find_model, load_model
 

@@ -17,9 +17,9 @@ from rich.table import Table
 from ..errors import RequestError
 from ..evaluation.clip import Clip, read_reference
 from ..evaluation.distributions import frechet_distance, kernel_distance
-from ..evaluation.figure import draw_report
 from ..evaluation.matching import MATCHERS, load_matcher
 from ..evaluation.packages import require
+from ..evaluation.picture import draw_report
 from ..evaluation.report import Evidence, TakeReport, details, evaluate_take, find_takes, load_take, summary
 
 

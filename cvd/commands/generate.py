@@ -13,18 +13,18 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from ..cameras import Cameras
+from ..cameras.cameras import Cameras
 from ..errors import RequestError
-from ..model_info import ModelInfo
-from ..pairing import default_schedule
 from ..pipeline import CollaborativeVideoPipeline, Output, Progress
 from ..presets import draft_settings
-from ..prompts import Prompt, checked_seeds, read_prompts
 from ..request import check_request
-from ..sampling import SOLVERS
-from ..takes import check_take_folder, read_take, write_take
+from ..sampling.denoise import SOLVERS
+from ..sampling.pairing import default_schedule
+from ..takes.takes import check_take_folder, read_take, write_take
+from ..weights.model_info import ModelInfo
 from .camera_options import add_camera_options, camera_arguments, load_cameras, output_option
 from .model_options import add_model_options, find_model, load_model
+from .prompts import Prompt, checked_seeds, read_prompts
 
 
 def add_parser(subparsers: Any) -> None:

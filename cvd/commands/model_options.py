@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints import EPIPOLAR_FILE
-from ..devices import usable_device
 from ..errors import CheckpointError, RequestError
-from ..model_info import INFO_FILE, OFFICIAL_INFO, STARTER_NAME, ModelInfo, find_info
 from ..pipeline import CollaborativeVideoPipeline
+from ..weights.devices import usable_device
+from ..weights.model_info import INFO_FILE, OFFICIAL_INFO, STARTER_NAME, ModelInfo, find_info
+from ..weights.official import EPIPOLAR_FILE
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

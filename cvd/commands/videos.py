@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..takes import check_writable, finish_take, read_videos, write_videos
+from ..takes.takes import check_writable, finish_take, read_videos, write_videos
 
 
 def add_parser(subparsers: Any) -> None:

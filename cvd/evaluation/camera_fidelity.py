@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import Cameras
+from ..cameras.cameras import Cameras
 from .matching import Features, Matcher, Matches, Points
 
 Array = NDArray[np.floating]

@@ -14,8 +14,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import Cameras
-from ..epipolar import DEGENERATE_BASELINE, fundamental_matrices
+from ..cameras.cameras import Cameras
+from ..conditioning.epipolar import DEGENERATE_BASELINE, fundamental_matrices
 from .matching import Features, Matcher, Matches, Points
 
 Array = NDArray[np.floating]

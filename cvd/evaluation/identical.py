@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras import Cameras
+from ..cameras.cameras import Cameras
 
 SAME_CAMERA = 1e-6
 """Largest difference, relative to the largest entry, of cameras that count as the same: what a text file rounds off."""

@@ -12,26 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera_files import read_transforms
-from ..cameras import Cameras, frame_indices
+from ..cameras.cameras import Cameras, frame_indices
+from ..cameras.files import read_transforms
 from ..errors import RequestError
-from ..model_info import STARTER_NAME
-from ..takes import read_videos, view_folder
+from ..takes.takes import read_videos, view_folder
+from ..weights.model_info import STARTER_NAME
 from .camera_fidelity import AUC_DEGREES, CameraFidelity, camera_fidelity
 from .clip import Clip, clip_frame_score, clip_text_score
 from .consistency import FrameConsistency, ViewMatches, frame_consistency, match_views
 from .identical import IdenticalViews, identical_trajectory_errors
 from .matching import Matcher
-from .palette import Frames, Region
-from .starter_poses import aligned_camera_fidelity, asks_for_telling_ground
-from .starter_score import (
-    NamedColours,
-    StarterFrame,
-    find_all_objects,
-    named_colours,
-    starter_frames,
-    starter_score,
-)
+from .starter.objects import Frames, Region
+from .starter.poses import aligned_camera_fidelity, asks_for_telling_ground
+from .starter.score import NamedColours, StarterFrame, find_all_objects, named_colours, starter_frames, starter_score
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ class CameraPoseEncoder(ModelMixin, ConfigMixin):
     """Pluecker maps (B, 6, F, H, W) to features (B, C_i, F, H/f/2^i, W/f/2^i) (CameraCtrl, section 4.2).
 
     Pixel-unshuffle, convolution, then per level two residual blocks, each followed by self-attention over the frames.
-    Module names are the official checkpoint's, but for the inside of the attention blocks (see `cvd.checkpoints`).
+    Module names are the official checkpoint's, but for the inside of the attention blocks (see `cvd.weights.official`).
 
     Args:
         channels: C_i, one per U-Net level.

@@ -9,7 +9,7 @@ from diffusers.models.attention import FeedForward
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from ..epipolar import EpipolarContext
+from ..conditioning.epipolar import EpipolarContext
 
 
 def epipolar_attention(

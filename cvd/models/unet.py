@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_motion_model import UNetMotionModel
 from torch import nn
 
-from ..epipolar import EpipolarContext, WithoutBaseline
+from ..conditioning.epipolar import EpipolarContext, WithoutBaseline
 from .epipolar_attention import EpipolarModule
 from .pose_attention import MotionModule
 

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from cvd.starter.world import ground_from_camera, intrinsics
-from cvd.trajectories import TARGET, look_at, path_to
+from ..cameras.patterns import TARGET, look_at, path_to
+from .world import ground_from_camera, intrinsics
 
 LOWEST = 0.5  # how far along y (down) a camera may go and stay above the ground
 FARTHEST = 0.6  # of the official patterns' end points

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvd.starter.world import Ground, Scene, Sky, Solid
+from .world import Ground, Scene, Sky, Solid
 
 # Every word a caption can contain; the starter tokenizer gives each a token of its own, in this order.
 VOCABULARY = (

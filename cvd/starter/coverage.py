@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cvd.starter.world import IMAGE_SIZE, Scene, Solid, ground_from_camera
+from .world import IMAGE_SIZE, Scene, Solid, ground_from_camera
 
 CELL = 16
 """Width and height in pixels; a latent of the starter model's autoencoder covers as many."""

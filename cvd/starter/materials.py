@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cvd.starter.world import PALETTE
+from .world import PALETTE
 
 GAMMA = 2.2
 SHADE = 0.4

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvd.starter.camera_paths import CameraPath, sample_pair, sample_path
-from cvd.starter.captions import caption
-from cvd.starter.coverage import CELL, solid_cells
-from cvd.starter.render import render
-from cvd.starter.sampling import sample_scene
-from cvd.starter.world import IMAGE_SIZE, Scene
+from .camera_paths import CameraPath, sample_pair, sample_path
+from .captions import caption
+from .coverage import CELL, solid_cells
+from .render import render
+from .sampling import sample_scene
+from .world import IMAGE_SIZE, Scene
 
 PATH_FRAMES = 16
 """A still is one frame of a clip of this many."""

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cvd.starter.materials import GAMMA, GROUND_CELL, ground_weight, linear, second_tone, solid_weight
-from cvd.starter.shapes import INTERSECTIONS
-from cvd.starter.sky import ATMOSPHERES
-from cvd.starter.world import IMAGE_SIZE, Scene, Solid, ground_from_camera, intrinsics
+from .materials import GAMMA, GROUND_CELL, ground_weight, linear, second_tone, solid_weight
+from .shapes import INTERSECTIONS
+from .sky import ATMOSPHERES
+from .world import IMAGE_SIZE, Scene, Solid, ground_from_camera, intrinsics
 
 SUPERSAMPLING = 2
 FOG_DISTANCE, FOG_POWER = 4.0, 3

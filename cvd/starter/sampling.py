@@ -7,7 +7,7 @@ from itertools import permutations, product
 
 import numpy as np
 
-from cvd.starter.world import (
+from .world import (
     GROUND_PATTERNS,
     MATERIALS,
     PALETTE,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cvd.starter.materials import GAMMA
+from .materials import GAMMA
 
 SUN, AMBIENT = 0.70, 0.42
 """Linear light of the clear sky's sun, on a surface that faces it, and of that sky from all around."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from ..cameras import Cameras
+from ..cameras.cameras import Cameras
 from .datasets import DataSet, Request, Sample
 from .errors import TrainingError
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from ..model_info import vae_scale_factor
 from ..pipeline import CollaborativeVideoPipeline
 from ..starter.captions import VOCABULARY
+from ..weights.model_info import vae_scale_factor
 from .autoencoder import AutoencoderStage, DecoderStage
 from .batches import Mixture
 from .datasets import open_dataset

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..model_info import ModelInfo
+from ..weights.model_info import ModelInfo
 
 MIN_SNR_GAMMA = 5.0
 """Timesteps of a signal-to-noise ratio above it weigh less (Hang et al., 2023): faint noise is a lot of loss that

@@ -1,6 +1,6 @@
 """The error of the training commands."""
 
-from cvd.errors import CVDError
+from ..errors import CVDError
 
 
 class TrainingError(CVDError):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..epipolar import Slope, WithoutBaseline, bias_without_baseline, pixel_grid
+from ..conditioning.epipolar import Slope, WithoutBaseline, bias_without_baseline, pixel_grid
 
 TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 """From `pixel_grid`'s coordinates, whose first pixel lies at 0, to those with the origin at the image's corner."""
 
 
 class HomographyBias:
-    """What `cvd.epipolar.EpipolarBias` is for cameras, for pairs of videos related by homographies (CVD, section 4.3).
+    """What `EpipolarBias` is for cameras, for pairs of videos that homographies relate (CVD, section 4.3).
 
     Args:
         homographies: (S, F, 3, 3) from the pixels of view 0 to those of view 1 in S scenes, corner origin.

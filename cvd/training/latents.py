@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL
 from tqdm import tqdm
 
-from ..model_info import vae_scale_factor
+from ..weights.model_info import vae_scale_factor
 from .errors import TrainingError
 from .pool import Pool
 

@@ -11,12 +11,12 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..model_info import ModelInfo, find_info, vae_scale_factor
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
 from ..pipeline import CollaborativeVideoPipeline
-from ..sampling import official_scheduler
+from ..sampling.denoise import official_scheduler
 from ..starter.world import IMAGE_SIZE
+from ..weights.model_info import ModelInfo, find_info, vae_scale_factor
 from .errors import TrainingError
 
 LATENT_CHANNELS = 16  # of 16 x 16 pixels each; four, of 8 x 8 pixels, lost the objects' colours or their edges

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from cvd.starter.coverage import CELL
-from cvd.starter.procedural import PATH_FRAMES, render_draws
-from cvd.starter.world import IMAGE_SIZE
-from cvd.training.emphasis import draw_emphasised
-from cvd.training.errors import TrainingError
+from ..starter.coverage import CELL
+from ..starter.procedural import PATH_FRAMES, render_draws
+from ..starter.world import IMAGE_SIZE
+from .emphasis import draw_emphasised
+from .errors import TrainingError
 
 STILLS_PART, CLIPS_PART = 64, 2
 """Scenes that a process renders before it takes the next part."""

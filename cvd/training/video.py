@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..cameras import Cameras
-from ..epipolar import EpipolarBias, EpipolarContext, PairBias
+from ..cameras.cameras import Cameras
+from ..conditioning.epipolar import EpipolarBias, EpipolarContext, PairBias
+from ..conditioning.plucker import plucker_maps
 from ..pipeline import CollaborativeVideoPipeline
-from ..plucker import plucker_maps
 from .batches import Batch
 from .datasets import Request
 from .diffusion import diffusion_loss, embed, sample

@@ -16,14 +16,10 @@ import pytest
 import zmq
 
 from cvd import Cameras, CollaborativeVideoPipeline
-from cvd.export import to_uint8
+from cvd.takes.export import to_uint8
 from protocol.client import Client
 from protocol.connection import generate_keys, read_connection
-from protocol.errors import (
-    MessageTooLargeError,
-    RequestFailedError,
-    WrongKeyError,
-)
+from protocol.errors import MessageTooLargeError, RequestFailedError, WrongKeyError
 from protocol.messages import (
     Accepted,
     Cancel,

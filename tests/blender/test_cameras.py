@@ -73,7 +73,7 @@ def test_points_fall_where_blender_sees_them(scene: bpy.types.Scene, addon: Modu
     for _ in range(12):
         camera = random_scene(scene, rng)
         scene.frame_set(7)
-        exported = addon.cameras.export_cameras(bpy.context, [camera], 5)
+        exported = addon.cameras.export.export_cameras(bpy.context, [camera], 5)
         assert scene.frame_current == 7
         times = np.linspace(scene.frame_start, scene.frame_end, 5)
         for index, time in enumerate(times):
@@ -89,7 +89,7 @@ def test_points_fall_where_blender_sees_them(scene: bpy.types.Scene, addon: Modu
 
 def test_the_frame_and_its_fraction_are_as_before(scene: bpy.types.Scene, addon: ModuleType) -> None:
     scene.frame_set(3, subframe=0.25)
-    addon.cameras.export_cameras(bpy.context, [add_camera(scene, "A")])
+    addon.cameras.export.export_cameras(bpy.context, [add_camera(scene, "A")])
     assert (scene.frame_current, scene.frame_subframe) == (3, 0.25)
 
 
@@ -158,5 +158,5 @@ def test_what_cannot_work_is_said_in_the_panel_and_to_scripts(
 def test_a_camera_scaled_unevenly_without_rotation_is_no_sheared_one(scene: bpy.types.Scene, addon: ModuleType) -> None:
     camera = add_camera(scene, "Side")
     camera.matrix_world = Matrix.Diagonal((1, 2, 3, 1))
-    c2w = addon.cameras.export_cameras(bpy.context, [camera], 2).c2w
+    c2w = addon.cameras.export.export_cameras(bpy.context, [camera], 2).c2w
     np.testing.assert_allclose(c2w[0, 0], np.diag([1, -1, -1, 1]), atol=1e-6)

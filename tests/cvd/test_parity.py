@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from cvd import Cameras, CollaborativeVideoPipeline
-from cvd.epipolar import fundamental_matrices
-from cvd.pairing import partners_from_permutation
-from cvd.plucker import plucker_maps
+from cvd.conditioning.epipolar import fundamental_matrices
+from cvd.conditioning.plucker import plucker_maps
+from cvd.sampling.pairing import partners_from_permutation
 
 DATA = Path(__file__).parents[1] / "data" / "parity"
 RUNS = ("pair_horizontal", "pair_slope", "four_views_recurrent", "six_views_accumulate")

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_model import tiny_pipeline
+from support.tiny_model import tiny_pipeline
 
 from cvd import Cameras, CollaborativeVideoPipeline
-from cvd.epipolar import EpipolarBias
+from cvd.cameras.patterns import pattern_cameras
+from cvd.conditioning.epipolar import EpipolarBias
 from cvd.errors import PromptWarning, RequestError
-from cvd.pairing import anchored_partners, default_schedule, partners_from_permutation
 from cvd.pipeline import Output, Progress
-from cvd.sampling import denoise, make_solver, official_scheduler
-from cvd.trajectories import pattern_cameras
-from cvd.windows import shared_noise, window_starts
+from cvd.sampling.denoise import denoise, make_solver, official_scheduler
+from cvd.sampling.pairing import anchored_partners, default_schedule, partners_from_permutation
+from cvd.sampling.windows import shared_noise, window_starts
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...cameras import Cameras
+from ...cameras.cameras import Cameras
 from ..emphasis import latent_weights
 from ..errors import TrainingError
 from ..latents import open_latents

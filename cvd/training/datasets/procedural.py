@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...cameras import Cameras
+from ...cameras.cameras import Cameras
 from ...starter.procedural import render_draws
 from ..emphasis import draw_emphasised, latent_weights
 from .sample import Request, Sample

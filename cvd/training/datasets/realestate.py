@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...camera_files import read_realestate
-from ...cameras import Cameras
+from ...cameras.cameras import Cameras
+from ...cameras.files import read_realestate
 from ...errors import CameraError
 from ..errors import TrainingError
 from .sample import Request, Sample, Split, cover, draw_clip, draw_frames, read_captions, read_image, split_names

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...cameras import Cameras
+from ...cameras.cameras import Cameras
 from ..errors import TrainingError
 
 Split = Literal["train", "validation"]

@@ -1,0 +1,1 @@
+"""Cameras out of Blender."""

@@ -1,0 +1,112 @@
+"""Blender's cameras to arrays, through the evaluated dependency graph: parents, constraints and drivers included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+
+from ..service.submission import CameraExport
+from ..takes.retiming import sample_times
+from .camera_model import CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
+
+FRAME_COUNT = 16
+
+
+def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The scene's camera objects, by name."""
+    return sorted((obj for obj in scene.objects if obj.type == "CAMERA"), key=lambda obj: obj.name)
+
+
+def chosen_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The scene's camera objects whose check box is on, by name."""
+    return [camera for camera in scene_cameras(scene) if camera.collaborative_cameras.use]
+
+
+def render_size(scene: bpy.types.Scene) -> RenderSize:
+    """The size at which the scene is rendered."""
+    render = scene.render
+    return RenderSize(
+        render.resolution_x,
+        render.resolution_y,
+        render.resolution_percentage,
+        render.pixel_aspect_x,
+        render.pixel_aspect_y,
+    )
+
+
+def lens_of(camera: bpy.types.Camera) -> Lens:
+    """The lens of (evaluated) camera data."""
+    return Lens(
+        camera.lens, camera.sensor_width, camera.sensor_height, camera.sensor_fit, camera.shift_x, camera.shift_y
+    )
+
+
+def export_cameras(
+    context: bpy.types.Context, cameras: Sequence[bpy.types.Object], frame_count: int = FRAME_COUNT
+) -> CameraExport:
+    """The cameras at `frame_count` times spread over the frame range of the context's scene, its ends included.
+
+    Steps through these frames, as scrubbing does, and returns to where the scene was.
+    Raises CameraRefusedError for cameras that the model cannot work with.
+    """
+    scene = context.scene
+    check_cameras(scene, cameras)
+    size = render_size(scene)
+    times = sample_times(scene.frame_start, scene.frame_end, frame_count)
+    c2w = np.empty((len(cameras), frame_count, 4, 4))
+    K = np.empty((len(cameras), frame_count, 3, 3))
+    before = scene.frame_current, scene.frame_subframe
+    try:
+        for index, time in enumerate(times):
+            scene.frame_set(int(np.floor(time)), subframe=time % 1)
+            depsgraph = context.evaluated_depsgraph_get()
+            for view, camera in enumerate(cameras):
+                evaluated = _evaluated(camera, depsgraph)
+                c2w[view, index] = camera_to_world(evaluated.matrix_world, camera.name)
+                K[view, index] = intrinsics(lens_of(evaluated.data), size)
+    finally:
+        scene.frame_set(before[0], subframe=before[1])
+    names = tuple(camera.name for camera in cameras)
+    return CameraExport(names, c2w, K, size.width, size.height, size.aspect)
+
+
+def check_cameras(scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> None:
+    """Raise CameraRefusedError for what can be told without stepping through frames."""
+    if not cameras:
+        raise CameraRefusedError("No camera is chosen.", "Tick at least one camera in the list.")
+    if scene.render.use_border and scene.render.use_crop_to_border:
+        raise CameraRefusedError(
+            "The render is cropped to a region.", "Turn off Output Properties > Format > Crop to Render Region."
+        )
+    owners: dict[bpy.types.Camera, str] = {}
+    for camera in cameras:
+        if not (camera.is_editable and camera.data.is_editable):
+            raise CameraRefusedError(
+                f"Camera “{camera.name}” is linked from another file and cannot be given images.",
+                "Make a library override of it and of its data.",
+            )
+        other = owners.setdefault(camera.data, camera.name)
+        if other != camera.name:
+            raise CameraRefusedError(
+                f"Cameras “{other}” and “{camera.name}” share their data and cannot show different images.",
+                "Use Object > Relations > Make Single User > Object & Data.",
+            )
+
+
+def _evaluated(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:
+    evaluated = camera.evaluated_get(depsgraph)
+    if not evaluated.is_evaluated:  # Blender would hand out the pose of some earlier frame
+        raise CameraRefusedError(
+            f"Camera “{camera.name}” is disabled in viewports, so that its animation is not evaluated.",
+            "Enable it, and its collection, in the Outliner (monitor icon, collection check box).",
+        )
+    kind = evaluated.data.type
+    if kind != "PERSP":
+        name = {"ORTHO": "orthographic", "PANO": "panoramic"}.get(kind, kind.lower())
+        raise CameraRefusedError(
+            f"Camera “{camera.name}” is {name}.",
+            "Set Camera Properties > Lens > Type to Perspective, or untick the camera.",
+        )
+    return evaluated

@@ -1,0 +1,220 @@
+"""Camera trajectories of several views: extrinsics and intrinsics as plain arrays, validated once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation, Slerp
+
+from ..errors import CameraError, RequestError
+
+Array = NDArray[np.float64]
+
+ROTATION_TOLERANCE = 1e-3
+"""Largest deviation of R^T R from the identity that is taken for rounding (text files carry about six digits)."""
+
+LARGEST_NUMBER = 1e9
+"""Coordinates, focal lengths and principal points beyond it are taken for mistakes: no picture could show them."""
+
+SMALLEST_FOCAL = 1e-3
+"""In pixels."""
+
+MOST_FRAMES = 100_000
+"""Of all views together; more are taken for a mistyped number, which would fill the memory."""
+
+Where = Callable[[int, int], str]
+"""Names the camera of a view and frame in an error, e.g. "of view 0 in frame 3"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cameras:
+    """V pinhole cameras over F frames.
+
+    Args:
+        c2w: (V, F, 4, 4) camera-to-world, OpenCV axes (x right, y down, z forward), scene units, float64.
+        K: (V, F, 3, 3) intrinsics in pixels of the `width` x `height` image, origin at the image's corner, so that the
+            centre of the first pixel lies at (0.5, 0.5), without skew, which no camera file has room for. A shape that
+            broadcasts to it will do.
+        height, width: image size in pixels.
+
+    Raises:
+        CameraError: wrong shape, not finite, not a rotation, beyond 1e9, focal lengths that are not positive, or skew.
+        RequestError: a size that is not a positive multiple of 8.
+    """
+
+    c2w: Array
+    K: Array
+    height: int
+    width: int
+
+    def __init__(self, c2w: ArrayLike, K: ArrayLike, height: int, width: int) -> None:
+        try:
+            c2w, K = np.array(c2w, np.float64), np.array(K, np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CameraError(f"c2w or K is not an array of numbers: {error}.") from None
+        _check_size(height, width)
+        check_extrinsics(c2w)
+        try:
+            K = np.broadcast_to(K, (*c2w.shape[:2], 3, 3)).copy()
+        except ValueError:
+            raise CameraError(
+                f"K has shape {K.shape}, but {c2w.shape[0]} views of {c2w.shape[1]} frames need (V, F, 3, 3)."
+            ) from None
+        check_intrinsics(K)
+        for array in (c2w, K):
+            array.setflags(write=False)
+        for name, value in (("c2w", c2w), ("K", K), ("height", int(height)), ("width", int(width))):
+            object.__setattr__(self, name, value)
+
+    @property
+    def views(self) -> int:
+        """V, the number of views."""
+        return self.c2w.shape[0]
+
+    @property
+    def frames(self) -> int:
+        """F, the number of frames."""
+        return self.c2w.shape[1]
+
+    def resized(self, height: int, width: int) -> Cameras:
+        """The same cameras for an image of another size: what they see stays, pixels are stretched if need be."""
+        scale = np.diag([width / self.width, height / self.height, 1.0])
+        return Cameras(self.c2w, scale @ self.K, height, width)
+
+    def cropped(self, height: int, width: int) -> Cameras:
+        """The same cameras for an image of another size, see `cropped_intrinsics`: pixels keep their shape."""
+        K = cropped_intrinsics(self.K, (self.height, self.width), (height, width))
+        return Cameras(self.c2w, K, height, width)
+
+    def resampled(self, frames: int) -> Cameras:
+        """The same trajectories at `frames` evenly spread frames, both ends included.
+
+        Out of as many frames or more, the nearest ones are picked, as in the official code. Out of fewer, frames are
+        interpolated: rotations spherically, centres and intrinsics linearly. A single frame stands still.
+
+        Raises:
+            RequestError: no frame asked for, or more than `MOST_FRAMES` in all.
+        """
+        if frames * self.views > MOST_FRAMES:
+            raise RequestError(f"{frames} frames are too many.", "Use at most 128 for a video.")
+        picked = frame_indices(self.frames, frames)
+        if frames <= self.frames or self.frames == 1:
+            return Cameras(self.c2w[:, picked], self.K[:, picked], self.height, self.width)
+        given, wanted = np.arange(self.frames), np.linspace(0, self.frames - 1, frames)
+        c2w = _interpolated(self.c2w, wanted)
+        for view in range(self.views):
+            c2w[view, :, :3, :3] = Slerp(given, Rotation.from_matrix(self.c2w[view, :, :3, :3]))(wanted).as_matrix()
+        return Cameras(c2w, _interpolated(self.K, wanted), self.height, self.width)
+
+    def window(self, start: int, length: int) -> Cameras:
+        """The frames from `start` on, `length` of them."""
+        frames = slice(start, start + length)
+        return Cameras(self.c2w[:, frames], self.K[:, frames], self.height, self.width)
+
+    def largest_motion(self) -> float:
+        """The largest distance of a camera from where its view starts, in scene units."""
+        return float(np.linalg.norm(self.c2w[..., :3, 3] - self.c2w[:, :1, :3, 3], axis=-1).max())
+
+    def scaled(self, factor: float) -> Cameras:
+        """The same trajectories in other units: distances times `factor`."""
+        c2w = self.c2w.copy()
+        c2w[..., :3, 3] *= factor
+        return Cameras(c2w, self.K, self.height, self.width)
+
+    def relative_to_first_frame(self) -> Array:
+        """(V, F, 4, 4): every view's poses in the coordinates of its own first frame, as CameraCtrl is trained."""
+        return np.linalg.inv(self.c2w[:, :1]) @ self.c2w
+
+
+def frame_indices(available: int, frames: int) -> NDArray[np.intp]:
+    """(frames,) evenly spread indices into `available` frames, both ends included.
+
+    Raises:
+        RequestError: no frame asked for.
+    """
+    if frames < 1:
+        raise RequestError(f"{frames} frames make no video.", "Use at least 1.")
+    return np.linspace(0, available - 1, frames).round().astype(np.intp)
+
+
+def cropped_intrinsics(K: Array, old: tuple[int | float, int | float], new: tuple[int, int]) -> Array:
+    """Intrinsics of an image that is scaled until it covers another size, and cut around its centre.
+
+    Args:
+        K: (..., 3, 3) in pixels of the old size.
+        old, new: (height, width) in pixels.
+    """
+    scale = max(new[0] / old[0], new[1] / old[1])
+    # The centre of the old image becomes the centre of the new one.
+    shift = [[scale, 0, (new[1] - scale * old[1]) / 2], [0, scale, (new[0] - scale * old[0]) / 2], [0, 0, 1]]
+    return np.array(shift) @ K
+
+
+def _interpolated(values: Array, at: Array) -> Array:
+    """(V, F, ...) between neighbouring frames, at fractional frame numbers (F',): (V, F', ...)."""
+    before = np.clip(np.floor(at).astype(np.intp), 0, values.shape[1] - 2)
+    share = (at - before)[:, None, None]
+    return (1 - share) * values[:, before] + share * values[:, before + 1]
+
+
+def _check_size(height: int, width: int) -> None:
+    for name, value in (("height", height), ("width", width)):
+        if not isinstance(value, int | np.integer) or value < 8 or value % 8:
+            nearest = max(8, round(value / 8) * 8) if isinstance(value, int | np.integer) else 256
+            raise RequestError(f"The {name} is {value} pixels, not a multiple of 8.", f"Use {nearest}, for instance.")
+
+
+def _of_view(view: int, frame: int) -> str:
+    return f"of view {view} in frame {frame}"
+
+
+def check_extrinsics(c2w: Array, where: Where = _of_view) -> None:
+    """Raises CameraError, which names the first camera at fault, unless c2w is (V, F, 4, 4) and rigid."""
+    if c2w.ndim != 4 or c2w.shape[2:] != (4, 4) or 0 in c2w.shape:
+        raise CameraError(f"c2w has shape {c2w.shape}; it must be (V, F, 4, 4) with at least one view and one frame.")
+
+    def refuse(fault: ArrayLike, what: Callable[[int, int], str], hint: str = "") -> None:
+        if np.any(fault):
+            view, frame = map(int, np.argwhere(fault)[0])
+            raise CameraError(f"The pose {where(view, frame)} {what(view, frame)}.", hint)
+
+    refuse(~np.isfinite(c2w).all((-1, -2)), lambda *_: "is not finite")
+    refuse(
+        (np.abs(c2w) > LARGEST_NUMBER).any((-1, -2)),
+        lambda *_: "has numbers beyond 1e9",
+        "Check the units of the scene.",
+    )
+    refuse(
+        (np.abs(c2w[..., 3, :] - [0, 0, 0, 1]) > 1e-6).any(-1),
+        lambda *_: "has a last row that is not (0, 0, 0, 1)",
+        "Check for transposed matrices.",
+    )
+    rotation = c2w[..., :3, :3]
+    deviation = np.abs(np.swapaxes(rotation, -1, -2) @ rotation - np.eye(3)).max((-1, -2))
+    refuse(
+        deviation > ROTATION_TOLERANCE,
+        lambda view, frame: f"is not rigid (R^T R is off by {deviation[view, frame]:.2g})",
+        "Remove scale and shear from the camera and its parents.",
+    )
+    refuse(np.linalg.det(rotation) < 0, lambda *_: "is mirrored", "Remove the negative scale of its parents.")
+
+
+def check_intrinsics(K: Array, where: Where = _of_view) -> None:
+    """Raises CameraError, which names the first camera at fault, unless K (V, F, 3, 3) are pinhole cameras."""
+
+    def refuse(fault: ArrayLike, what: str, hint: str = "") -> None:
+        if np.any(fault):
+            view, frame = map(int, np.argwhere(fault)[0])
+            raise CameraError(f"The K {where(view, frame)} {what}.", hint)
+
+    layout = "K is [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in pixels."
+    focal = K[..., [0, 1], [0, 1]]
+    refuse(~np.isfinite(K).all((-1, -2)), "is not finite", layout)
+    refuse((np.abs(K[..., 2, :] - [0, 0, 1]) > 1e-6).any(-1), "has a last row that is not (0, 0, 1)", layout)
+    refuse((focal < SMALLEST_FOCAL).any(-1), "has a focal length that is not positive", layout)
+    refuse((np.abs(K) > LARGEST_NUMBER).any((-1, -2)), "has numbers beyond 1e9", layout)
+    skewed = np.abs(K[..., [0, 1], [1, 0]]).max(-1) > 1e-9 * focal.max(-1)
+    refuse(skewed, "has skew, which no camera file has room for", "Make the pixels rectangular first.")

@@ -1,0 +1,64 @@
+"""Held-out cases of the starter model's benchmark: a scene, its caption and a pair of trajectories each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...cameras.cameras import Cameras
+from ...starter.procedural import Draw, draw
+from ...starter.render import render
+from ...starter.world import Scene
+from .objects import Frames
+
+SEED = 20_240
+"""Training draws its scenes and paths with other seeds, all below 1000."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One prompt with the scene it describes, and two views' cameras of different trajectories."""
+
+    number: int
+    prompt: str
+    scene: Scene
+    cameras: Cameras
+
+    def rendered(self, cameras: Cameras | None = None) -> Frames:
+        """(V, F, H, W, 3): the ground truth, what the case's or other cameras see of its scene."""
+        cameras = cameras or self.cameras
+        views, frames = cameras.views, cameras.frames
+        images = render(
+            [self.scene] * (views * frames),
+            cameras.c2w.reshape(-1, 4, 4),
+            cameras.width,
+            cameras.height,
+            cameras.K.reshape(-1, 3, 3),
+            np.tile(np.linspace(0, 1, frames), views),
+        )
+        return images.reshape(views, frames, *images.shape[1:])
+
+    def same_camera_twice(self) -> Cameras:
+        """The first view's trajectory for both views."""
+        return Cameras(self.cameras.c2w[[0, 0]], self.cameras.K[[0, 0]], self.cameras.height, self.cameras.width)
+
+
+def held_out_cases(count: int, size: int, frames: int) -> Iterator[Case]:
+    """Cases 0 to count - 1; each is the same in any count.
+
+    Args:
+        size: of the square images, in pixels.
+    """
+    for number in range(count):
+        rng = np.random.default_rng((SEED, number))
+        drawn = draw(rng, frames=frames)
+        while _same_path_twice(drawn):
+            drawn = draw(rng, frames=frames)
+        cameras = Cameras(drawn.path.c2w, drawn.path.K(size, size), size, size)
+        yield Case(number, drawn.caption, drawn.scene, cameras)
+
+
+def _same_path_twice(drawn: Draw) -> bool:
+    return np.array_equal(*drawn.path.c2w) and np.array_equal(*drawn.path.zoom)

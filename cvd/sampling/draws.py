@@ -1,0 +1,85 @@
+"""Every random draw of a generation, from one seed or pinned by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+
+from ..conditioning.epipolar import Slope
+from ..errors import RequestError
+from .pairing import anchored_partners, partners_from_permutation
+from .windows import shared_noise
+
+Shape = tuple[int, ...]
+
+
+class Draws:
+    """Noise, matchings and slopes.
+
+    Noise comes from one stream, matchings and slopes from another, both on the CPU: a setting that changes the number
+    of matchings leaves the noise as it is, and the device does not matter.
+
+    Args:
+        seed: fixes all of them.
+        device: where the noise is used.
+        latents, pairings, renoise, pseudo_slope: pins, see `CollaborativeVideoPipeline.__call__`.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        device: torch.device,
+        latents: np.ndarray | torch.Tensor | None = None,
+        pairings: Iterable[Sequence[int]] | None = None,
+        renoise: Callable[[int, Shape], np.ndarray] | None = None,
+        pseudo_slope: Slope | None = None,
+    ) -> None:
+        self._noise, self._choice = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        self._device, self._latents, self._renoise, self._pseudo_slope = device, latents, renoise, pseudo_slope
+        self._pairings = None if pairings is None else iter(pairings)
+
+    def initial(self, shape: Shape, window: int) -> torch.Tensor:
+        """Initial noise of videos (V, C, F, h, w) that are denoised in windows of `window` frames.
+
+        Raises:
+            RequestError: pinned latents of another shape.
+        """
+        if self._latents is None:
+            return shared_noise(self.normal(shape), window, self._noise)
+        latents = torch.as_tensor(self._latents, dtype=torch.float32, device=self._device)
+        if latents.shape != shape:
+            raise RequestError(f"latents have shape {tuple(latents.shape)}, not {shape}.")
+        return latents
+
+    def normal(self, shape: Shape) -> torch.Tensor:
+        """Standard normal noise."""
+        return torch.randn(shape, generator=self._noise).to(self._device)
+
+    def renoise(self, n: int, shape: Shape) -> torch.Tensor:
+        """The n-th noise to go back a timestep with."""
+        if self._renoise is None:
+            return self.normal(shape)
+        return torch.as_tensor(self._renoise(n, shape), dtype=torch.float32, device=self._device)
+
+    def partners(self, views: int, anchors: int) -> list[int]:
+        """Every view's partner in the next prediction; the first `anchors` views are finished ones.
+
+        Raises:
+            RequestError: the pinned pairings are used up, or one is no permutation of the views.
+        """
+        if self._pairings is not None:
+            pinned = next(self._pairings, None)
+            if pinned is None or len(pinned) != views:
+                problem = "too few entries" if pinned is None else f"an entry that is not of {views} views"
+                hint = "Give one permutation of range(views) for every prediction of the noise."
+                raise RequestError(f"pairings has {problem}.", hint)
+            return partners_from_permutation(pinned)
+        if anchors:
+            return anchored_partners(anchors, views, self._choice)
+        return partners_from_permutation(self._choice.permutation(views))
+
+    def slope(self) -> Slope:
+        """The pseudo-lines' slope in the next U-Net call."""
+        return float(self._choice.random()) if self._pseudo_slope is None else self._pseudo_slope

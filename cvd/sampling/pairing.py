@@ -1,0 +1,65 @@
+"""Which view attends to which: matchings of the views, drawn anew for every U-Net call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import RequestError
+
+
+def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[int]:
+    """Partner of every view, from a permutation of range(V) (Algorithm 1's random matching).
+
+    As in the official code the permutation's first half is matched with its second half, position by position. With an
+    odd V the last entry is left out of the matching and takes the first as its partner, one way. A single view is its
+    own partner.
+
+    Raises:
+        RequestError: not a permutation.
+    """
+    order = [int(view) for view in permutation]
+    if sorted(order) != list(range(len(order))):
+        raise RequestError(f"The pairing {order} is not a permutation of range({len(order)}).")
+    half = len(order) // 2
+    partner = [0] * len(order)
+    for a, b in zip(order[:half], order[half : 2 * half], strict=True):
+        partner[a], partner[b] = b, a
+    if len(order) % 2:
+        partner[order[-1]] = order[0]
+    return partner
+
+
+def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> list[int]:
+    """Partners in which the first `anchors` views are finished ones that the others, the new ones, follow.
+
+    New views are matched with anchors as far as these go, at random; the new views that remain are matched with each
+    other, and one that is left over follows a random anchor, one way. An anchor without a match takes any new view.
+    """
+    old = list(choice.permutation(anchors))
+    new = list(anchors + choice.permutation(views - anchors))
+    partner = [0] * views
+    for a, b in zip(old, new, strict=False):
+        partner[a], partner[b] = int(b), int(a)
+    rest = new[len(old) :]
+    for a, b in zip(rest[0::2], rest[1::2], strict=False):
+        partner[a], partner[b] = int(b), int(a)
+    if len(rest) % 2:
+        partner[rest[-1]] = int(choice.integers(anchors))
+    for a in old[len(new) :]:
+        partner[a] = int(choice.choice(new))
+    return partner
+
+
+def default_schedule(views: int) -> tuple[int, int]:
+    """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
+
+    Two views have a single matching, so neither recurrence nor accumulation adds anything. 3 and 5 views take the
+    setting of one more, more than 6 that of 6: the release gives no further ones.
+    """
+    if views <= 2:
+        return 1, 1
+    if views <= 4:
+        return 3, 1
+    return 6, 2

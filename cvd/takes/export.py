@@ -1,0 +1,76 @@
+"""Writing what was generated: frames, videos and a grid of all views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import RequestError
+
+Frames = NDArray[np.uint8]
+
+FRAMES_PER_SECOND = 8
+"""What AnimateDiff's training clips were sampled at."""
+
+GRID_TILE = 256
+"""Smaller views are enlarged to this many pixels of height in the grid, to be looked at."""
+
+
+def to_uint8(videos: NDArray[np.float32]) -> Frames:
+    """Images in [0, 1] to sRGB bytes, of any shape."""
+    return (np.clip(videos, 0, 1) * 255).round().astype(np.uint8)
+
+
+def write_frames(folder: str | Path, frames: Frames) -> list[Path]:
+    """(F, H, W, 3) to folder/0001.png and on."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{number:04d}.png" for number in range(1, len(frames) + 1)]
+    for path, frame in zip(paths, frames, strict=True):
+        iio.imwrite(path, frame)
+    return paths
+
+
+def read_frames(folder: str | Path) -> Frames:
+    """(F, H, W, 3) from folder/0001.png and on, as `write_frames` leaves them."""
+    folder = Path(folder)
+    frames: list[Frames] = []
+    while (path := folder / f"{len(frames) + 1:04d}.png").is_file():
+        frames.append(iio.imread(path))
+    if not frames:
+        raise RequestError(f"{folder} holds no frame 0001.png.")
+    return np.stack(frames)
+
+
+def write_mp4(path: str | Path, frames: Frames) -> None:
+    """(F, H, W, 3) to H.264, at 8 frames a second."""
+    iio.imwrite(path, frames, fps=FRAMES_PER_SECOND, codec="libx264", macro_block_size=2, quality=9)
+
+
+def write_gif(path: str | Path, frames: Frames) -> None:
+    """(F, H, W, 3) to an endless GIF, at 8 frames a second."""
+    iio.imwrite(path, frames, duration=1000 / FRAMES_PER_SECOND, loop=0)
+
+
+def view_grid(videos: Frames, gap: int = 8) -> Frames:
+    """(V, F, H, W, 3) to (F, H', W', 3): the views side by side in as square a grid as there is, on black.
+
+    Args:
+        gap: pixels between the views.
+    """
+    views, frames, height, width = videos.shape[:4]
+    scale = max(1, GRID_TILE // height)
+    size = (width * scale, height * scale)
+    columns = int(np.ceil(np.sqrt(views))) if views > 3 else views
+    rows = -(-views // columns)
+    grid = np.zeros((frames, rows * (size[1] + gap) - gap, columns * (size[0] + gap) - gap, 3), np.uint8)
+    for view, video in enumerate(videos):
+        top, left = view // columns * (size[1] + gap), view % columns * (size[0] + gap)
+        for frame, image in enumerate(video):
+            tile = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
+            grid[frame, top : top + size[1], left : left + size[0]] = tile
+    return grid

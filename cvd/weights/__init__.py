@@ -1,0 +1,1 @@
+"""Models on disk: what they are, where they are, and how their tensors find their places."""

@@ -1,0 +1,168 @@
+"""Reading weight files: only tensors come out of them, and every tensor has to find its place."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from ..errors import CheckpointError
+
+StateDict = dict[str, torch.Tensor]
+
+IGNORED_CLASSES = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    "pytorch_lightning.utilities.enums.ModelSummaryMode",
+)
+"""What Stable Diffusion's own .ckpt files name beside their tensors."""
+
+UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+)
+"""What reading a damaged file ends in: torch and pickle trust their input."""
+
+
+class _Ignored:
+    """In place of a class that a checkpoint names and that nobody needs."""
+
+
+def load_part(
+    model: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    rename: Callable[[str], str | None],
+    expected: set[str],
+    file: Path,
+) -> None:
+    """Puts a file's tensors into the places of a model that belong to it, all of them and no others.
+
+    Args:
+        rename: our name for one of the file's tensors, or None for one that has no place and needs none.
+        expected: our names for what the file has to hold.
+
+    Raises:
+        CheckpointError: names the file and the first tensors that are missing, unknown, or of another shape.
+    """
+    renamed = {ours: tensor for name, tensor in tensors.items() if (ours := rename(name)) is not None}
+    slots = model.state_dict()
+    missing, unknown = sorted(expected - renamed.keys()), sorted(renamed.keys() - expected)
+    shapes = [
+        f"{name} is {tuple(renamed[name].shape)}, not {tuple(slots[name].shape)}"
+        for name in sorted(expected & renamed.keys())
+        if renamed[name].shape != slots[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} (first: {', '.join(names[:3])})"
+        for what, names in (("tensors missing", missing), ("unknown tensors", unknown), ("wrong shapes", shapes))
+        if names
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{file} does not fit the model: {'; '.join(problems)}.",
+            "Take the file of that name from the official release, or the one that belongs to this base model.",
+        )
+    model.load_state_dict(renamed, strict=False, assign=True)
+
+
+def empty_model(model_class: type[nn.Module], config: dict[str, Any]) -> Any:
+    """A model without memory for its weights, which `load_part` assigns from files."""
+    with init_empty_weights():
+        return model_class(**config)
+
+
+def require_file(path: Path) -> None:
+    """Raises CheckpointError unless `path` is a file."""
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint {path} does not exist.", "Check the model folder, or download it again.")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A component's config.json.
+
+    Raises:
+        CheckpointError: missing, or not JSON.
+    """
+    require_file(path)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}.", "Download it again.") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} is not a JSON object.", "Download it again.")
+    return config
+
+
+def read_tensors(path: Path) -> StateDict:
+    """The tensors of a .safetensors file or a torch checkpoint, which is never unpickled beyond plain tensors.
+
+    What training wraps around them is taken off: a {"state_dict": ...}, and a "module." before every name.
+
+    Raises:
+        CheckpointError: missing, truncated, or not a checkpoint.
+    """
+    content = _read(path)
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    return _checked(content, f"{path} does not hold a dictionary of tensors.")
+
+
+def read_section(path: Path, section: str) -> StateDict:
+    """One state dict out of a torch checkpoint that holds several, without "module." before its names.
+
+    Raises:
+        CheckpointError: as `read_tensors`, or the section is not there.
+    """
+    content = _read(path)
+    return _checked(content.get(section) if isinstance(content, dict) else None, f'{path} has no section "{section}".')
+
+
+def _checked(content: Any, complaint: str) -> StateDict:
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    ):
+        raise CheckpointError(complaint, "Is it the right file?")
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _read(path: Path) -> Any:
+    require_file(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        # Of the objects that training frameworks leave beside the weights, only the names are read.
+        with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED_CLASSES]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if found := re.search(r"GLOBAL ([\w.]+) was not an allowed global", str(error)):
+            raise CheckpointError(
+                f"{path} holds a Python object ({found[1]}) beside the weights, which could run code.",
+                "Get the model as a .safetensors file.",
+            ) from error
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: {reason}", "It may be truncated; download it again."
+        ) from error
