@@ -28,7 +28,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the real classes, tiny and random, in the service's own format."""
     folder = tmp_path_factory.mktemp("model")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])}
-    command = [SERVICE_PYTHON, str(PROJECT / "tests" / "tiny_model.py"), str(folder)]
+    command = [SERVICE_PYTHON, str(PROJECT / "tests" / "support" / "tiny_model.py"), str(folder)]
     subprocess.run(command, check=True, env=environment, capture_output=True)
     return folder
 
