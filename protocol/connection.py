@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -18,10 +16,9 @@ import msgspec
 import zmq
 
 from .errors import ConnectionFileError, InsecureFileError, NotInstalledError
+from .files import PRIVATE, write_whole
 from .messages import PROTOCOL_VERSION, Identifier
-
-FOLDER_NAME = "collaborative-cameras"
-HOME_VARIABLE = "CVD_HOME"
+from .places import home_folder
 
 Key = Annotated[str, msgspec.Meta(min_length=40, max_length=40)]
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -60,20 +57,6 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
-def home_folder() -> Path:
-    """The folder of connection file, installation record, logs and results: `CVD_HOME`, or the platform's place."""
-    override = os.environ.get(HOME_VARIABLE)
-    if override:
-        return Path(override)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / FOLDER_NAME
-
-
 def connection_path() -> Path:
     """Where the connection file lies unless told otherwise."""
     return home_folder() / "connection.json"
@@ -97,7 +80,7 @@ def generate_keys() -> ServerKeys:
 
 def write_connection(connection: Connection, path: Path) -> None:
     """Write the connection file, readable by its owner only. It appears whole or not at all."""
-    _write_private(path, msgspec.json.encode(connection))
+    write_whole(path, msgspec.json.encode(connection), PRIVATE, durable=True)
 
 
 def read_connection(path: Path) -> Connection:
@@ -134,7 +117,8 @@ def remove_connection(path: Path, session: str) -> None:
 
 def write_installation(installation: Installation, path: Path | None = None) -> None:
     """Record where the service is installed (done by `install.py`)."""
-    _write_private(path or installation_path(), msgspec.json.format(msgspec.json.encode(installation)))
+    content = msgspec.json.format(msgspec.json.encode(installation))
+    write_whole(path or installation_path(), content, PRIVATE, durable=True)
 
 
 def read_installation(path: Path | None = None) -> Installation:
@@ -151,21 +135,6 @@ def read_installation(path: Path | None = None) -> Installation:
         if not Path(part).exists():
             raise NotInstalledError(f"The generation service was installed, but {part} is gone.", hint)
     return installation
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write through a temporary file beside `path` that only its owner may read from its first byte on."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp creates with mode 0600
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _refuse_shared(descriptor: int, path: Path) -> None:

@@ -12,7 +12,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-PROTOCOL_VERSION = 1
+from .models import STARTER_NAME, ModelInfo, ModelName, ModelReference
+from .settings import SamplingSettings
+
+PROTOCOL_VERSION = 2
 MAX_VIEWS = 64
 MAX_FRAMES = 128
 
@@ -20,9 +23,10 @@ Name = Annotated[str, msgspec.Meta(max_length=256)]
 Text = Annotated[str, msgspec.Meta(max_length=8192)]
 # Lower case, because identifiers become folder names; the end is spelt out because Python's $ allows a line break.
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[0-9a-z_-]+$(?!\n)")]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Dimension = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Dimension = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Size = Annotated[int, msgspec.Meta(ge=8, le=4096, multiple_of=8)]
+Stage = Literal["loading", "encoding", "denoising", "decoding", "saving"]
 
 
 def new_id() -> str:
@@ -60,25 +64,12 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
     hint: Text = ""
 
 
-class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A model the service can load, and the sizes it was trained for.
-
-    Width and height must be multiples of `size_multiple`; near `native_size` squared pixels the model is at its best.
-    """
-
-    name: Name
-    native_size: Size
-    size_multiple: Annotated[int, msgspec.Meta(ge=8)]
-    max_frames: Annotated[int, msgspec.Meta(ge=1)]
-    num_inference_steps: Annotated[int, msgspec.Meta(ge=1)]
-    guidance_scale: float
-
-
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that defines one generation, but for the cameras, which are the buffers of `Submit`.
 
-    `view_names` names the views in the cameras' order. `multistep` and `accumulate_step` None: the official setting for
-    the number of views. The same request with the same cameras gives the same frames on the same device.
+    view_names: of the views, in the cameras' order. model: a name from `Welcome.models`. scale: the factor that brought
+    the cameras from the client's units to those of `c2w`; the take's record keeps it. The same request with the same
+    cameras gives the same frames on the same device.
     """
 
     prompt: Text
@@ -86,16 +77,30 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
     width: Size
     height: Size
     negative_prompt: Text = ""
-    model: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] = "starter"
-    num_inference_steps: Annotated[int, msgspec.Meta(ge=1, le=999)] = 25
-    guidance_scale: Annotated[float, msgspec.Meta(ge=0, le=100)] = 8.5
-    multistep: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
-    accumulate_step: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    model: ModelName = STARTER_NAME
+    settings: SamplingSettings = SamplingSettings()
+    scale: Annotated[float, msgspec.Meta(gt=0, le=1e12)] = 1.0
+
+
+class MadeWith(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished job used, beyond what its request says.
+
+    settings: with every number set. model: with the hash of its files. software: the service's version.
+    warnings: what the user was told.
+    """
+
+    settings: SamplingSettings
+    model: ModelReference
+    software: Name
+    warnings: tuple[str, ...] = ()
 
 
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One job as the service sees it. Times are seconds since the epoch, None while they lie in the future."""
+    """One job as the service sees it.
+
+    submitted, started, finished: seconds since the epoch, None while they are to come. error: of a failed job.
+    made: of a finished job.
+    """
 
     job_id: Identifier
     state: Literal["queued", "running", "done", "failed", "cancelled"]
@@ -104,6 +109,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     started: float | None = None
     finished: float | None = None
     error: ErrorInfo | None = None
+    made: MadeWith | None = None
 
 
 # ---------------------------------------------------------------------------------------------- client -> service
@@ -118,8 +124,8 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
 class Submit(Message, frozen=True, kw_only=True, tag="submit"):
     """Asks for a generation. Buffers: c2w (V, F, 4, 4) float64, then K (V, F, 3, 3) float64, both "raw".
 
-    Answered by `Accepted`, then any number of `Progress`, one `Frames` per view and `Done`; or `Failed`, `Cancelled`.
-    `job_id` is the client's choice and new, so that a submission that is sent again after a lost connection is not run
+    Answered by `Accepted`, then any number of `JobProgress`, one `ViewFrames` per view, and `Done`, `Failed` or
+    `Cancelled`. The client chooses a new `job_id`. A submission that is sent again after a lost connection does not run
     twice: the service answers `Accepted` for a job it already has.
     """
 
@@ -134,7 +140,7 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
 
 
 class FetchResult(Message, frozen=True, kw_only=True, tag="fetch_result"):
-    """Asks for a job's outcome again: its `Frames` and `Done` (or `Failed`, `Cancelled`), for a client that came back.
+    """Asks for a job's outcome again: its `ViewFrames`, and `Done`, `Failed` or `Cancelled`.
 
     Of a job that is still queued or running, this client gets `Accepted` now and everything that follows.
     """
@@ -179,32 +185,34 @@ class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
     position: Count
 
 
-class Progress(Message, frozen=True, kw_only=True, tag="progress"):
-    """How far a job is: `step` of `of` U-Net calls or frames in `stage`; `seconds_left` for the whole job, if known.
+class JobProgress(Message, frozen=True, kw_only=True, tag="progress"):
+    """How far a job is: `step` of `of` network calls, frames or views in `stage`.
 
-    warning: what the user should know of the request, which is carried out nevertheless; said once.
+    seconds_left: for the whole job, None while nothing is known. warning: what the user should know of the request,
+    which is carried out nevertheless; said once.
     """
 
     job_id: Identifier
-    stage: Literal["loading", "encoding", "denoising", "decoding", "saving"]
+    stage: Stage
     step: Count
     of: Count
     seconds_left: Annotated[float, msgspec.Meta(ge=0)] | None = None
     warning: str = ""
 
 
-class Frames(Message, frozen=True, kw_only=True, tag="frames"):
-    """All frames of one view, in order, as "png" buffers (height, width, 3) uint8 sRGB."""
+class ViewFrames(Message, frozen=True, kw_only=True, tag="frames"):
+    """One finished view: its frames in order as "png" buffers (height, width, 3), then its latents as a "raw" one."""
 
     job_id: Identifier
     view: Count
 
 
 class Done(Message, frozen=True, kw_only=True, tag="done"):
-    """The job is finished and every view was sent. `seconds` is its time from start to end."""
+    """The job is finished and every view was sent. seconds: from its start to its end. made: what else was used."""
 
     job_id: Identifier
     seconds: Annotated[float, msgspec.Meta(ge=0)]
+    made: MadeWith
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
@@ -221,12 +229,12 @@ class Cancelled(Message, frozen=True, kw_only=True, tag="cancelled"):
 
 
 class Status(Message, frozen=True, kw_only=True, tag="status"):
-    """The service's state. `running` is the job at work; `worker` says how the process that owns the model is."""
+    """The service's state. running: the jobs at work. worker: how the process that owns the model is."""
 
     session: Identifier
     device: Name
     worker: Literal["starting", "idle", "busy", "down"]
-    running: Identifier | None
+    running: tuple[Identifier, ...]
     queued: Count
     uptime: Annotated[float, msgspec.Meta(ge=0)]
 
@@ -246,4 +254,4 @@ class Bye(Message, frozen=True, kw_only=True, tag="bye"):
 
 
 ClientMessage = Hello | Submit | Cancel | FetchResult | StatusRequest | JobsRequest | Ping | Shutdown
-ServiceMessage = Welcome | Accepted | Progress | Frames | Done | Failed | Cancelled | Status | Jobs | Pong | Bye
+ServiceMessage = Welcome | Accepted | JobProgress | ViewFrames | Done | Failed | Cancelled | Status | Jobs | Pong | Bye

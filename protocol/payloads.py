@@ -1,4 +1,4 @@
-"""What the buffers of a message mean: the cameras behind `Submit`, the images behind `Frames`."""
+"""What the buffers of a message mean: the cameras behind `Submit`, frames and latents behind `ViewFrames`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import MalformedMessageError
-from .messages import MAX_FRAMES, Frames, GenerateRequest, Submit, new_id
+from .messages import MAX_FRAMES, GenerateRequest, Submit, ViewFrames, new_id
 from .wire import Bytes, describe_array, describe_png, read_array
 
 
@@ -32,15 +32,32 @@ def unpack_cameras(message: Submit, buffers: Sequence[Bytes]) -> tuple[np.ndarra
     return read_array(message.buffers[0], buffers[0]), read_array(message.buffers[1], buffers[1])
 
 
-def pack_frames(
-    job_id: str, view: int, images: Sequence[bytes], reply_to: str | None = None
-) -> tuple[Frames, list[Bytes]]:
-    """A `Frames` and its buffers, from the PNG files of one view's frames in order."""
-    described = [describe_png(image) for image in images]
-    message = Frames(
+def pack_view(
+    job_id: str, view: int, images: Sequence[Bytes], latents: np.ndarray, reply_to: str | None = None
+) -> tuple[ViewFrames, list[Bytes]]:
+    """A `ViewFrames` and its buffers.
+
+    images: the PNG files of the view's frames, in order. latents: (C, F, h, w) float32.
+    """
+    described = [*map(describe_png, images), describe_array(np.asarray(latents, np.float32))]
+    message = ViewFrames(
         job_id=job_id, view=view, reply_to=reply_to, buffers=tuple(description for description, _ in described)
     )
     return message, [data for _, data in described]
+
+
+def unpack_view(message: ViewFrames, buffers: Sequence[Bytes]) -> tuple[list[Bytes], np.ndarray]:
+    """(images, latents) of a `ViewFrames`, as `pack_view` took them.
+
+    Raises MalformedMessageError when there is another kind of buffer, or another number of frames in the latents.
+    """
+    *images, latents = message.buffers or (None,)
+    if not images or latents is None or any(image.encoding != "png" for image in images if image is not None):
+        raise MalformedMessageError("A view must come as one PNG file for every frame, and its latents.")
+    array = read_array(latents, buffers[-1])
+    if array.ndim != 4 or array.dtype != np.float32:
+        raise MalformedMessageError(f"A view's latents came as {array.dtype} of shape {array.shape}, not (C, F, h, w).")
+    return list(buffers[:-1]), array
 
 
 def _check_cameras(message: Submit) -> None:

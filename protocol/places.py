@@ -1,0 +1,29 @@
+"""Where the program keeps its files on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+FOLDER_NAME = "collaborative-cameras"
+HOME_VARIABLE = "CVD_HOME"
+
+
+def home_folder() -> Path:
+    """The folder of connection file, installation record, logs and results: `CVD_HOME`, or the platform's place."""
+    override = os.environ.get(HOME_VARIABLE)
+    if override:
+        return Path(override)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / FOLDER_NAME
+
+
+def models_folder() -> Path:
+    """Where the user's models lie: each folder in it is a model, offered by the folder's name."""
+    return home_folder() / "models"
