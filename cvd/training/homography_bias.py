@@ -34,7 +34,13 @@ class HomographyBias:
         self._kept: dict[tuple[int, int, int, Slope], torch.Tensor] = {}
 
     def pair(
-        self, query: int, key: int, rows: int, columns: int, slope: Slope, in_use: frozenset[tuple[int, int]]
+        self,
+        query: int,
+        key: int,
+        rows: int,
+        columns: int,
+        slope: Slope,
+        in_use: frozenset[tuple[int, int]] = frozenset(),
     ) -> torch.Tensor:
         """Bias (S * F, L, L) between the pixels of view `query` and those of the other on a map of rows x columns.
 

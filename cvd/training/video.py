@@ -17,7 +17,6 @@ from torch import nn
 from ..cameras.cameras import Cameras
 from ..conditioning.epipolar import EpipolarBias, EpipolarContext, PairBias
 from ..conditioning.plucker import plucker_maps
-from ..memory import BIAS_BUDGET
 from ..pipeline import CollaborativeVideoPipeline
 from .batches import Batch
 from .datasets import Request
@@ -144,7 +143,7 @@ class EpipolarStage(VideoStage):
         without_baseline = self.unet.config.without_baseline
         if batch.cameras is not None:
             cameras = _as_one_scene(batch.cameras, self.views)
-            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, BIAS_BUDGET, without_baseline)
+            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, without_baseline=without_baseline)
         else:
             assert batch.homographies is not None  # a pair has one or the other
             assert batch.frames is not None  # as homographies have no latents at hand

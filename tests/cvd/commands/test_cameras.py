@@ -16,7 +16,7 @@ from cvd.cameras.patterns import pattern_cameras
 from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras, size_of_area
 from cvd.commands.cli import main
 from cvd.errors import CVDError
-from cvd.pipeline import Output
+from cvd.request import Output
 from cvd.takes.takes import FinishedTake
 from cvd.weights.model_info import ModelInfo
 

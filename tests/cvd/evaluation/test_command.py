@@ -13,7 +13,7 @@ from cvd.cameras import Cameras
 from cvd.cameras.files import write_transforms
 from cvd.cameras.patterns import look_at, path_to
 from cvd.commands.cli import main
-from cvd.pipeline import Output
+from cvd.request import Output
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Solid, intrinsics
 from cvd.takes.export import write_frames

@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 import cvd.starter
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.cameras.patterns import pattern_cameras
-from cvd.weights.model_info import find_info
+from cvd.weights.model_info import STARTER, read_info
 
 WEIGHTS = Path(cvd.starter.__file__).parent / "weights"
-SIZE = find_info("starter").native_size
+SIZE = read_info(STARTER).sizes.native
 
 
 @pytest.fixture(scope="module")
