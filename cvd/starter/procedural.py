@@ -1,6 +1,6 @@
 """Clips of the procedural world without end: a scene, the cameras that see it, the frames, and a caption."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,18 +59,6 @@ class Clips:
     K: np.ndarray
     solids: np.ndarray
     caption: str
-
-
-def procedural_clips(
-    rng: np.random.Generator,
-    views: int = 2,
-    frames: int = PATH_FRAMES,
-    width: int = IMAGE_SIZE,
-    height: int = IMAGE_SIZE,
-) -> Iterator[Clips]:
-    """Clips without end; arguments as for `draw` and `render_draws`."""
-    while True:
-        yield from render_draws([draw(rng, views, frames)], width, height)
 
 
 def draw(rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES) -> Draw:

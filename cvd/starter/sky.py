@@ -46,4 +46,3 @@ ATMOSPHERES = {
         zenith=_srgb(0.58, 0.60, 0.64),
     ),
 }
-HORIZON = ATMOSPHERES["clear"].horizon

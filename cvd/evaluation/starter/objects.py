@@ -68,7 +68,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class _Surroundings:
     """The ground's colour, a palette name, and the kind of sky."""
 
     ground: str
@@ -109,11 +109,6 @@ def find_objects(video: Frames, c2w: Array, K: Array) -> list[list[Region]]:
     return [_regions(frame, colours) for frame in labels]
 
 
-def find_surroundings(video: Frames, c2w: Array, K: Array) -> Surroundings:
-    """The ground and sky that a video's colours fit best; arguments as for `find_objects`."""
-    return _surroundings(oklab(video / 255.0), _empty_view(c2w, K, *video.shape[1:3]))
-
-
 def oklab(srgb: Array) -> Array:
     """(..., 3) sRGB in [0, 1] to Oklab (Ottosson, 2020), a space in which distances are differences to the eye."""
     return _oklab(srgb**GAMMA)
@@ -148,7 +143,7 @@ def _empty_view(c2w: Array, K: Array, height: int, width: int) -> _View:
     return _View(up, 1 - np.exp(-((distance / FOG_DISTANCE) ** FOG_POWER)), float(tolerance))
 
 
-def _surroundings(seen: Array, view: _View) -> Surroundings:
+def _surroundings(seen: Array, view: _View) -> _Surroundings:
     frames = np.unique(np.linspace(0, len(seen) - 1, 4).round().astype(int))
     step = _unit(seen.shape[1:3])  # so many pixels are enough to tell
     part = (frames, slice(None, None, step), slice(None, None, step))
@@ -159,7 +154,7 @@ def _surroundings(seen: Array, view: _View) -> Surroundings:
 
     above, below = view.height > view.tolerance, view.height < -view.tolerance
     sky = min(SKIES, key=lambda kind: fit(_sky_distance(seen, view, kind)[above]) if above.any() else 0.0)
-    return Surroundings(min(PALETTE, key=lambda colour: fit(_ground_distance(seen, view, colour, sky)[below])), sky)
+    return _Surroundings(min(PALETTE, key=lambda colour: fit(_ground_distance(seen, view, colour, sky)[below])), sky)
 
 
 def _ground_distance(seen: Array, view: _View, colour: str, sky: str) -> Array:
