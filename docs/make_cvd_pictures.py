@@ -58,7 +58,7 @@ SCENE = Scene(
 """What the cameras see in the pictures."""
 
 
-def figure(height: float) -> Figure:
+def new_picture(height: float) -> Figure:
     """An empty figure of the page's width, height in inches."""
     return Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
 
@@ -86,7 +86,7 @@ def unet() -> None:
     with torch.device("meta"):
         network = CollaborativeUNet()
     assert sum(1 for _ in network.collaborative_modules()) == 20
-    drawn = figure(5.0)
+    drawn = new_picture(5.0)
     left, right = drawn.subplots(1, 2, gridspec_kw={"width_ratios": [1.2, 1]})
     blocks = [*network.down_blocks, network.mid_block, *network.up_blocks]
     levels = len(network.down_blocks)
@@ -159,7 +159,7 @@ def plucker() -> None:
     """The six channels of a camera that moves to the right and turns back."""
     cameras, frames = pattern_cameras("circle", 2, SIZE, SIZE), (0, 7, 15)
     maps = plucker_maps(cameras)[0, list(frames)]
-    drawn = figure(5.0)
+    drawn = new_picture(5.0)
     grid = drawn.subplots(3, 6)
     names = ("x", "y", "z")
     for row, frame in enumerate(frames):
@@ -229,7 +229,7 @@ def epipolar() -> None:
     query, key = 0, 3
     images = videos(cameras, frames, SIZE)
     bias, slope = EpipolarBias(cameras, torch.float32, "cpu"), 0.64
-    drawn = figure(4.9)
+    drawn = new_picture(4.9)
     grid = drawn.subplots(2, len(frames))
     for column, frame in enumerate(frames):
         positions = [_projected(cameras, view, frame) for view in (query, key)]
@@ -256,7 +256,7 @@ def pseudo_lines() -> None:
     image = videos(cameras, [0], SIZE)[0, 0]
     bias, draws = EpipolarBias(cameras, torch.float32, "cpu"), Draws(0, torch.device("cpu"))
     pixel = _feature_pixel(_projected(cameras, 0, 0))
-    drawn = figure(2.75)
+    drawn = new_picture(2.75)
     curve, *grid = drawn.subplots(1, 4, gridspec_kw={"width_ratios": [1.25, 1, 1, 1]})
     distance = np.linspace(0, 4, 200)
     curve.plot(distance, np.exp(-3 * np.maximum(distance - 1, 0)), color=VIEWS[1], linewidth=2.2)
@@ -311,7 +311,7 @@ def pairing() -> None:
 
     denoise(torch.zeros(1, 1, 1, 1, 1), solver, record, lambda n: torch.zeros(1, 1, 1, 1, 1), multistep)
     levels = [float(marginal(solver, index)[1]) for index in range(steps)] + [0.0]
-    drawn = figure(4.6)
+    drawn = new_picture(4.6)
     top, four, five = drawn.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1.2, 1, 1.25]})
     for call, index in enumerate(seen):
         _arrow(top, (call, levels[index]), (call + 0.5, levels[index + 1]), VIEWS[0])
@@ -365,7 +365,7 @@ def anchor() -> None:
     noise = torch.randn(clean.shape, generator=generator)
     final = denoise(noise, solver, predict, lambda n: noise, anchors=held)
     assert torch.equal(final[:old], clean[:old])
-    drawn = figure(5.0)
+    drawn = new_picture(5.0)
     axes = drawn.subplots()
     pitch, rows = 1.42, [-1.12 * view for view in range(len(clean))]
     for column, latents in enumerate([*seen, final]):
@@ -396,7 +396,7 @@ def windows() -> None:
         total[start : start + length] += weights
     indices = torch.arange(frames, dtype=torch.float32).view(1, 1, frames, 1, 1)
     origin = shared_noise(indices, length, torch.Generator().manual_seed(0)).flatten().int().numpy()
-    drawn = figure(4.1)
+    drawn = new_picture(4.1)
     bars, shares, noise = drawn.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1.1, 1.1, 0.5]})
     for row, start in enumerate(starts):
         colour = VIEWS[row]
@@ -425,7 +425,7 @@ def windows() -> None:
 
 def patterns() -> None:
     """The official patterns with five views, seen from behind the common first camera."""
-    drawn = figure(2.8)
+    drawn = new_picture(2.8)
     for axes, pattern in zip(drawn.subplots(1, 3), PATTERNS, strict=True):
         cameras = pattern_cameras(pattern, 5, SIZE, SIZE)
         for view, path in enumerate(cameras.c2w[..., :3, 3]):

@@ -83,7 +83,7 @@ class TakeReport:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a take's figures rest on, to be drawn."""
+    """What a take's measures rest on, to be drawn."""
 
     take: Take
     matched: list[ViewMatches]
@@ -180,12 +180,12 @@ def starter_fidelity(take: Take) -> CameraFidelity | None:
 
 
 def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
-    """The figures of several takes together, as JSON's types: means over frames, areas over all poses.
+    """The measures of several takes together, as JSON's types: means over frames, areas over all poses.
 
     What could not be measured is None.
     """
     frames = [frame for report in reports for frame in report.consistency]
-    figures: dict[str, Any] = {
+    measures: dict[str, Any] = {
         "takes": len(reports),
         "matcher": reports[0].matcher,
         "consistency": {
@@ -198,7 +198,7 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
     starters = [report.starter for report in reports if report.starter is not None]
     if starters:
         colours = [starter.colours for starter in starters if starter.colours is not None]
-        figures["starter"] = {
+        measures["starter"] = {
             "score": _mean(starter_score(starter.frames) for starter in starters),
             "objects": _mean(frame.objects for starter in starters for frame in starter.frames),
             "matches": _mean(frame.matches for starter in starters for frame in starter.frames),
@@ -206,15 +206,15 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
             "camera_fidelity": fidelity_summary([each.fidelity for each in starters if each.fidelity is not None]),
         }
     if any(report.clip_frame is not None for report in reports):
-        figures["clip"] = {
+        measures["clip"] = {
             "text": _mean(report.clip_text for report in reports if report.clip_text is not None),
             "frame": _mean(report.clip_frame for report in reports if report.clip_frame is not None),
         }
-    return without_nan(figures)
+    return without_nan(measures)
 
 
 def details(report: TakeReport) -> dict[str, Any]:
-    """One take's figures and what they are made of, frame by frame, as JSON's types."""
+    """One take's measures and what they are made of, frame by frame, as JSON's types."""
     document: dict[str, Any] = {
         "name": report.name,
         "prompt": report.prompt,

@@ -97,8 +97,8 @@ class AutoencoderStage(Stage):
         latents = self.vae.encode(pixels).latent_dist.mode()
         decoded = self.vae.decode(latents).sample.float().clamp(-1, 1)
         psnr = -10 * torch.log10(F.mse_loss(decoded / 2, pixels / 2, reduction="none").mean((1, 2, 3))).mean()
-        figures = {"PSNR": psnr.item(), "latent deviation": latents.float().std().item()}
-        return figures, np.stack([to_images(pixels[:SHOWN]), to_images(decoded[:SHOWN])])
+        measures = {"PSNR": psnr.item(), "latent deviation": latents.float().std().item()}
+        return measures, np.stack([to_images(pixels[:SHOWN]), to_images(decoded[:SHOWN])])
 
     @torch.no_grad()
     def save(self) -> None:

@@ -19,7 +19,16 @@ from .errors import TrainingError
 from .image import ImageStage
 from .latents import encode_pool, encoder_fingerprint
 from .loop import Settings, Trainer, start_accelerator
-from .model import STARTER_INFO, Sizes, build_autoencoder, build_image_unet, load_model, load_part, ship, start_model
+from .model import (
+    STARTER_INFO,
+    Sizes,
+    build_autoencoder,
+    build_image_unet,
+    load_run_model,
+    load_run_part,
+    ship,
+    start_model,
+)
 from .pool import render_clips, render_stills
 from .stage import Stage
 from .text import build_text_encoder, build_tokenizer
@@ -158,7 +167,7 @@ def _render(arguments: argparse.Namespace) -> None:
 
 def _encode(arguments: argparse.Namespace) -> None:
     run = arguments.folder or STARTER_RUN
-    vae = load_part(run, "vae")
+    vae = load_run_part(run, "vae")
     for name in POOLS:
         encode_pool(vae, run / "pool" / name)
 
@@ -228,13 +237,13 @@ def _make_stage(name: str, run: Path, model: CollaborativeVideoPipeline | None) 
     if name == "autoencoder":
         return AutoencoderStage(build_autoencoder(sizes.autoencoder) if model is None else model.vae, run, model)
     if name == "decoder":
-        return DecoderStage(load_part(run, "vae") if model is None else model.vae, run, model)
+        return DecoderStage(load_run_part(run, "vae") if model is None else model.vae, run, model)
     if name == "image":
         if model is not None:
             return ImageStage.of_model(model, run)
         tokenizer = build_tokenizer(VOCABULARY)
         text_encoder = build_text_encoder(tokenizer, sizes.text)
-        return ImageStage(build_image_unet(sizes), text_encoder, tokenizer, load_part(run, "vae"), run)
+        return ImageStage(build_image_unet(sizes), text_encoder, tokenizer, load_run_part(run, "vae"), run)
     if model is None:
-        model = start_model(run, sizes) if name == "motion" else load_model(run)
+        model = start_model(run, sizes) if name == "motion" else load_run_model(run)
     return VIDEO_STAGES[name](model, run)

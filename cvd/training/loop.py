@@ -216,14 +216,14 @@ class Trainer:
             )
 
     def picture(self, name: str) -> None:
-        """Write a contact sheet of what the averaged weights give, and its figures to the logs."""
+        """Write a contact sheet of what the averaged weights give, and its measures to the logs."""
         with self.ema.applied(), self.accelerator.autocast():
-            figures, rows = self.stage.validate()
+            measures, rows = self.stage.validate()
         write_contact_sheet(self.folder / name, rows)
-        self.accelerator.log({f"validation/{key}": value for key, value in figures.items()}, step=self.step)
+        self.accelerator.log({f"validation/{key}": value for key, value in measures.items()}, step=self.step)
         sheet = rows.transpose(0, 2, 1, 3, 4).reshape(1, rows.shape[0] * rows.shape[2], -1, 3)
         self.accelerator.get_tracker("tensorboard").log_images({"validation": sheet}, self.step, dataformats="NHWC")
-        text = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+        text = ", ".join(f"{key} {value:.3f}" for key, value in measures.items())
         self.log(f"{self.stage.name} step {self.step} validation: {text or self.folder / name}")
 
     def checkpoint(self, milestone: bool) -> None:
@@ -272,9 +272,9 @@ class _Watch:
         step, elapsed = trainer.step, trainer.elapsed
         if elapsed >= self.next_log:
             self.next_log = elapsed + LOG_SECONDS
-            figures = {"loss": loss.item(), "learning rate": trainer.rate, "gradient norm": norm.item()}
-            trainer.accelerator.log(figures, step=step)
-            text = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            measures = {"loss": loss.item(), "learning rate": trainer.rate, "gradient norm": norm.item()}
+            trainer.accelerator.log(measures, step=step)
+            text = " ".join(f"{name} {value:.3g}" for name, value in measures.items())
             trainer.log(
                 f"{trainer.stage.name} step {step}, {elapsed / 60:.1f} min, {trainer.progress:.0%} done: {text}"
             )

@@ -143,7 +143,7 @@ def starter_scheduler() -> DDIMScheduler:
     return official_scheduler("v_prediction")
 
 
-def load_part(run: Path, name: str) -> Any:
+def load_run_part(run: Path, name: str) -> Any:
     """One of the networks (or the tokenizer) of a run, frozen.
 
     Raises:
@@ -169,14 +169,14 @@ def load_part(run: Path, name: str) -> Any:
 
 def start_model(run: Path, sizes: Sizes) -> CollaborativeVideoPipeline:
     """What the motion stage begins with: a run's image model with new video modules and a new camera encoder."""
-    parts = {name: load_part(run, name) for name in ("vae", "tokenizer", "text_encoder")}
+    parts = {name: load_run_part(run, name) for name in ("vae", "tokenizer", "text_encoder")}
     parts["scheduler"] = starter_scheduler()
-    unet = build_collaborative_unet(load_part(run, "image_unet"), sizes.frames)
+    unet = build_collaborative_unet(load_run_part(run, "image_unet"), sizes.frames)
     camera_encoder = build_camera_encoder(sizes, vae_scale_factor(parts["vae"].config))
     return _pipeline(parts | {"unet": unet, "camera_encoder": camera_encoder}, STARTER_INFO)
 
 
-def load_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
+def load_run_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
     """A run's model as its last stage left it.
 
     Raises:
@@ -184,7 +184,7 @@ def load_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVi
     """
     info = find_info(run) if (run / "model.json").exists() else STARTER_INFO
     names = ("vae", "tokenizer", "text_encoder", "unet", "camera_encoder", "scheduler")
-    return _pipeline({name: load_part(run, name) for name in names}, info, dtype)
+    return _pipeline({name: load_run_part(run, name) for name in names}, info, dtype)
 
 
 def _pipeline(parts: dict[str, Any], info: ModelInfo, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
@@ -209,4 +209,4 @@ def ship(run: Path, destination: Path) -> None:
     Raises:
         TrainingError: a stage has not been trained.
     """
-    save_model(load_model(run, torch.float16), destination)
+    save_model(load_run_model(run, torch.float16), destination)

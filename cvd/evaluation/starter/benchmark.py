@@ -7,7 +7,7 @@
 Every case has one prompt and two different trajectories, and is made in six ways, the arms: `rendered`, the ground
 truth (G); `unrelated`, the second view being another case's scene; `reconstructed`, the ground truth as the model's
 autoencoder gives it back, which no U-Net can better; `model`; `alone`, the same model with its epipolar modules off
-(I); and `identical`, the model with the first trajectory for both views. Takes and figures that DIR already holds are
+(I); and `identical`, the model with the first trajectory for both views. Takes and measures that DIR already holds are
 used again; delete them to have them made again. `python -m cvd evaluate DIR/model` looks closer at an arm.
 """
 
@@ -53,7 +53,7 @@ SCORED_FRAMES = 3
 """Evenly spread frames that the score is taken of; poses are taken of all."""
 
 SHEET_CASES = 12
-FIGURES = "figures.json"
+MEASURES = "measures.json"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Target:
 
     name: str
     arm: str
-    figure: str
+    measure: str
     bound: float
     at_least: bool
     digits: int = 3
@@ -121,11 +121,11 @@ class Benchmark:
         _write_take(folder, videos, cameras, case.prompt)
 
     def measure(self, arm: str, case: Case, matcher: Matcher) -> dict[str, Any]:
-        """One take's figures, as JSON's types; those that are on disk already, if it has been measured before."""
-        path = self.take_folder(arm, case) / FIGURES
+        """One take's measures, as JSON's types; those that are on disk already, if it has been measured before."""
+        path = self.take_folder(arm, case) / MEASURES
         if not path.is_file():
-            figures = measure_take(load_take(path.parent), matcher)
-            path.write_text(json.dumps(without_nan(figures)) + "\n", encoding="utf-8")
+            measures = measure_take(load_take(path.parent), matcher)
+            path.write_text(json.dumps(without_nan(measures)) + "\n", encoding="utf-8")
         return json.loads(path.read_text(encoding="utf-8"))
 
     def take_folder(self, arm: str, case: Case) -> Path:
@@ -151,7 +151,7 @@ class Benchmark:
 
 
 def measure_take(take: Take, matcher: Matcher) -> dict[str, Any]:
-    """The benchmark's figures of one take: score, colours, pose errors and the difference of identical views."""
+    """The benchmark's measures of one take: score, colours, pose errors and the difference of identical views."""
     errors = identical_trajectory_errors(take.videos / 255.0, take.cameras)
     if errors:
         return {"identical_mse": float(np.mean([error.mse for error in errors]))}
@@ -175,17 +175,18 @@ def summarise(measured: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, 
 
     The model's `gain` is (S - I) / (G - I), of the means.
     """
-    figures: dict[str, dict[str, Any]] = {}
+    measures: dict[str, dict[str, Any]] = {}
     for arm, takes in measured.items():
         names = ("score", "objects", "matches", "colours_right", "identical_mse")
-        figures[arm] = {name: _mean(take.get(name) for take in takes) for name in names}
+        measures[arm] = {name: _mean(take.get(name) for take in takes) for name in names}
         posed = [take["poses"] for take in takes if take.get("poses") is not None]
         errors = [PoseError(**error) for poses in posed for error in poses]
-        figures[arm] |= fidelity_summary([CameraFidelity(errors, 0)]) | {"takes": len(takes), "takes_posed": len(posed)}
+        counts = {"takes": len(takes), "takes_posed": len(posed)}
+        measures[arm] |= fidelity_summary([CameraFidelity(errors, 0)]) | counts
     if {"rendered", "model", "alone"} <= measured.keys():
-        truth, model, alone = (figures[arm]["score"] for arm in ("rendered", "model", "alone"))
-        figures["model"]["gain"] = (model - alone) / (truth - alone)
-    return figures
+        truth, model, alone = (measures[arm]["score"] for arm in ("rendered", "model", "alone"))
+        measures["model"]["gain"] = (model - alone) / (truth - alone)
+    return measures
 
 
 @cache
@@ -207,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for takes, figures and contact sheet")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for takes, measures and contact sheet")
     parser.add_argument("--prompts", type=int, default=64, metavar="N", help="the first N held-out cases (default 64)")
     parser.add_argument("--model", default=STARTER_NAME, metavar="FOLDER", help="another model of the starter's world")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="default: all")
@@ -233,13 +234,13 @@ def run(benchmark: Benchmark, arms: Sequence[str]) -> None:
     for arm, case in track(work, "making and measuring", console=console):
         benchmark.make(arm, case)
         measured[arm].append(benchmark.measure(arm, case, matcher))
-    figures = summarise(measured)
-    _print(console, figures)
+    measures = summarise(measured)
+    _print(console, measures)
     document = {
         "model": benchmark.model,
         "cases": len(benchmark.cases),
-        "targets": [asdict(target) | {"value": _value(figures, target)} for target in TARGETS],
-        "arms": figures,
+        "targets": [asdict(target) | {"value": _value(measures, target)} for target in TARGETS],
+        "arms": measures,
         "takes": {
             arm: [{"prompt": case.prompt} | take for case, take in zip(benchmark.cases, takes, strict=True)]
             for arm, takes in measured.items()
@@ -247,7 +248,7 @@ def run(benchmark: Benchmark, arms: Sequence[str]) -> None:
     }
     path = benchmark.folder / "benchmark.json"
     path.write_text(json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    print(f"figures: {path}")
+    print(f"measures: {path}")
     if "model" in arms:
         shown = [load_take(benchmark.take_folder("model", case)) for case in benchmark.cases[:SHEET_CASES]]
         draw_contact_sheet(benchmark.folder / "contact_sheet.png", shown)
@@ -263,12 +264,12 @@ def _write_take(folder: Path, videos: Frames, cameras: Cameras, prompt: str) -> 
     (folder / "take.json").write_text(json.dumps(made_from) + "\n", encoding="utf-8")
 
 
-def _print(console: Console, figures: dict[str, dict[str, Any]]) -> None:
+def _print(console: Console, measures: dict[str, dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE)
     for heading in ("", "value", "target", ""):
         table.add_column(heading, justify="right" if heading else "left")
     for target in TARGETS:
-        value = _value(figures, target)
+        value = _value(measures, target)
         shown = "-" if value is None or math.isnan(value) else f"{value:.{target.digits}f}"
         verdict = {True: "[green]met", False: "[red]missed", None: ""}[target.met(value)]
         table.add_row(target.name, shown, f"{'at least' if target.at_least else 'at most'} {target.bound:g}", verdict)
@@ -276,14 +277,14 @@ def _print(console: Console, figures: dict[str, dict[str, Any]]) -> None:
     arms = Table(box=box.SIMPLE)
     for heading in ("", "score", "its objects' part", "named colours", "rotation error", "translation error"):
         arms.add_column(heading, justify="right" if heading else "left")
-    for arm, each in figures.items():
+    for arm, each in measures.items():
         names = ("score", "objects", "colours_right", "median_rotation", "median_translation")
         arms.add_row(arm, *("-" if math.isnan(each[name]) else f"{each[name]:.3f}" for name in names))
     console.print(arms)
 
 
-def _value(figures: dict[str, dict[str, Any]], target: Target) -> float | None:
-    return figures.get(target.arm, {}).get(target.figure)
+def _value(measures: dict[str, dict[str, Any]], target: Target) -> float | None:
+    return measures.get(target.arm, {}).get(target.measure)
 
 
 def _numbers(values: Any) -> list[float]:

@@ -75,21 +75,21 @@ def test_projections_of_the_same_points_obey_the_cameras(seed: int) -> None:
         assert max(geometry.distances(x, y + step).max() for step in ([0, 3], [3, 0])) > 0.5
 
 
-def test_one_frames_figures() -> None:
+def test_one_frames_measures() -> None:
     x = np.array([[10.0, 20], [30, 40], [50, 50], [60, 10]])
     y = x + [[5, 0], [5, 0.5], [5, 2], [5, 4]]
     found = ViewMatches((0, 1), 0, matches(x, y, keypoints=8))
-    figures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found, correct_within=0.01)
-    assert (figures.matches, figures.precision, figures.matching_score) == (4, 0.5, 0.25)
-    assert figures.median_distance == pytest.approx(1.25)
-    assert not figures.degenerate
+    measures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found, correct_within=0.01)
+    assert (measures.matches, measures.precision, measures.matching_score) == (4, 0.5, 0.25)
+    assert measures.median_distance == pytest.approx(1.25)
+    assert not measures.degenerate
 
 
 def test_a_frame_without_matches_is_not_precise() -> None:
     found = ViewMatches((0, 1), 0, matches(np.zeros((0, 2)), np.zeros((0, 2)), keypoints=0))
-    figures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found)
-    assert (figures.matches, figures.precision, figures.matching_score) == (0, 0, 0)
-    assert np.isnan(figures.median_distance)
+    measures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found)
+    assert (measures.matches, measures.precision, measures.matching_score) == (0, 0, 0)
+    assert np.isnan(measures.median_distance)
 
 
 def test_a_point_outside_the_other_image_cannot_be_seen_there() -> None:
