@@ -1,4 +1,4 @@
-"""Where a model runs."""
+"""The device that a model runs on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from ..errors import RequestError
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """The device, if this machine has it.
+    """The device, if PyTorch can use it on this machine.
 
     Raises:
-        RequestError: no such device, or PyTorch cannot use it.
+        RequestError: there is no such device, or PyTorch cannot use it.
     """
     try:
         found = torch.device(device)
