@@ -139,7 +139,7 @@ class CollaborativeUNet(UNetMotionModel):
         return model
 
     def collaborative_modules(self) -> Iterator[tuple[int, CollaborativeMotionModule]]:
-        """Every collaborative motion module and its level (0 is the finest), which is the level of its camera feature."""
+        """The level (0 is the finest) of every motion module, and the module. Its camera feature has the same level."""
         levels = len(self.down_blocks)
         for level, block in [*enumerate(self.down_blocks), *zip(reversed(range(levels)), self.up_blocks, strict=True)]:
             for module in block.motion_modules:

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def write_colmap(folder: str | Path, cameras: Cameras) -> None:
-    """Writes cameras.txt (a PINHOLE camera for each image, because lenses may change), images.txt, empty points3D.txt."""
+    """Writes cameras.txt (a PINHOLE camera for each image, as lenses may change), images.txt and empty points3D.txt."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     intrinsics: list[str] = []

@@ -1,4 +1,4 @@
-"""`python -m cvd evaluate` on takes as `generate` writes them."""
+"""`python -m cvd evaluate` on takes in the layout that `generate` writes."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Clips of the procedural world: everything about a clip belongs together."""
+"""Clips of the procedural world: frames, cameras and caption of a clip fit each other."""
 
 import numpy as np
 import pytest

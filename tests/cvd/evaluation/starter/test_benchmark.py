@@ -1,4 +1,4 @@
-"""The starter model's benchmark: its cases, what switching synchronisation off does, and going on where it stopped."""
+"""The starter model's benchmark: its cases, its arms, and a second run in the same folder."""
 
 import json
 from pathlib import Path

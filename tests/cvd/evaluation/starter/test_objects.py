@@ -1,4 +1,4 @@
-"""Objects of the starter model's world, found where they were put."""
+"""Objects of the starter model's world are found at their known places."""
 
 import numpy as np
 import pytest
