@@ -87,7 +87,7 @@ class AutoencoderStage(Stage):
         loss = reconstruction_loss(decoded, pixels, self._still_weight(batch)) + KL_WEIGHT * posterior.kl().mean()
         if self.learnt_from is None:
             return loss
-        assert batch.frames is not None  # asked for by the request
+        assert batch.frames is not None  # the request asks for frames
         before = encode(self.learnt_from, batch.frames[:, 0])
         return loss + DRIFT_WEIGHT * F.mse_loss(posterior.mode() * self.vae.config.scaling_factor, before)
 
@@ -115,7 +115,7 @@ class AutoencoderStage(Stage):
             save_model(self.model, self.output)
 
     def _pixels(self, batch: Batch) -> torch.Tensor:
-        assert batch.frames is not None  # asked for by the request
+        assert batch.frames is not None  # the request asks for frames
         return to_pixels(batch.frames[:, 0].to(self.device))
 
     def _still_weight(self, batch: Batch) -> torch.Tensor | None:

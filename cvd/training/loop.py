@@ -60,7 +60,7 @@ class Settings:
         if not limits or min(limits) <= 0:
             raise TrainingError("A training needs a limit above 0.", "Give --minutes, --steps or both.")
         if self.batch_size is not None and self.batch_size < 1:
-            raise TrainingError(f"A batch of {self.batch_size} is none.", "--batch-size starts at 1.")
+            raise TrainingError(f"A batch of {self.batch_size} is empty.", "--batch-size starts at 1.")
         if self.accumulation < 1 or self.workers < 0:
             raise TrainingError("--accumulate starts at 1, --workers at 0.")
 

@@ -57,7 +57,7 @@ class Stage(nn.Module, ABC):
         """(N, C, F, h, w): the latents of the batch, or its encoded frames if it has no latents."""
         if batch.latents is not None:
             return batch.latents.to(self.device).float().transpose(1, 2)
-        assert batch.frames is not None  # a batch has one or the other
+        assert batch.frames is not None  # a batch has latents or frames
         latents = encode(self.vae, batch.frames.flatten(0, 1))
         return latents.unflatten(0, batch.frames.shape[:2]).transpose(1, 2)
 

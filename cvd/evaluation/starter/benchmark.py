@@ -309,7 +309,7 @@ def _numbers(values: Any) -> list[float]:
 
 
 def _mean(values: Any) -> float:
-    """Of those that are numbers; NaN without any."""
+    """The mean of all values that are numbers; NaN if there is none."""
     found = _numbers(values)
     return float(np.mean(found)) if found else math.nan
 

@@ -45,7 +45,7 @@ class PoolData:
         pool = Pool.open(folder)
         if pool.cell != self.factor:
             raise TrainingError(
-                f"{folder} knows where solids are in cells of {pool.cell} pixels, but a latent of the model covers "
+                f"{folder} stores solids in cells of {pool.cell} pixels, but a latent of the model covers "
                 f"{self.factor}.",
                 "Train on --data procedural, or render the pool again if it is an older one.",
             )
