@@ -239,7 +239,7 @@ class _Chunk:
         )
         length = self._directions.square().sum(0).sqrt()
         seen = torch.isfinite(self._depth)
-        # The power of 3 makes the horizon soft and leaves near colours as they are. Black would suffer most.
+        # With a power of 3 the horizon is soft, and near colours do not change. This matters most for black.
         fog = 1 - torch.exp(-((torch.where(seen, self._depth, 0.0) * length / FOG_DISTANCE) ** FOG_POWER))
         # The ambient light comes from the sky. It is stronger on surfaces that face up.
         light = sun * self._sunward.clamp_min(0) + ambient * (0.75 + 0.25 * self._skyward)
