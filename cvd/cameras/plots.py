@@ -12,7 +12,7 @@ from .cameras import Cameras
 
 
 def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
-    """Draws every view's path and, along it, its viewing pyramids, in the first camera's coordinates, as a PNG."""
+    """Draws a PNG of every view's path and viewing pyramids, in the coordinates of the first view's frame 0."""
     c2w = np.linalg.inv(cameras.c2w[0, 0]) @ cameras.c2w
     centres = c2w[..., :3, 3]
     extent = float(np.ptp(centres.reshape(-1, 3), axis=0).max()) or 1.0
@@ -31,12 +31,12 @@ def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
 
 
 def _plot_axes(points: np.ndarray) -> np.ndarray:
-    """OpenCV's axes as a plot shows them: x right, z into the page, y up."""
+    """Points with OpenCV's axes in a plot's axes: x right, z into the page, up."""
     return points[..., [0, 2, 1]] * [1, 1, -1]
 
 
 def _pyramid(c2w: np.ndarray, K: np.ndarray, cameras: Cameras, depth: float) -> np.ndarray:
-    """(8, 2, 3) edges of what the camera sees, up to `depth`."""
+    """(8, 2, 3) edges of the camera's viewing pyramid, up to `depth`."""
     corners = np.array([[0, 0], [cameras.width, 0], [cameras.width, cameras.height], [0, cameras.height]], float)
     rays = np.concatenate([corners, np.ones((4, 1))], 1) @ np.linalg.inv(K).T * depth
     world = rays @ c2w[:3, :3].T + c2w[:3, 3]

@@ -1,4 +1,4 @@
-"""`python -m cvd train`: from a model to a model, from nothing to a shipped one, and what is said when it cannot be."""
+"""`python -m cvd train`: training of a given model, shipping a model, and error messages."""
 
 from pathlib import Path
 

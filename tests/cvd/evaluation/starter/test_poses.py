@@ -1,4 +1,4 @@
-"""The starter model's cameras, found by aligning the ground of rendered frames."""
+"""Poses of the starter model's world are found by aligning the ground of rendered frames."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def video_of(scene: Scene, lenses: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("pattern", "zoom"), [("checkered", 1.0), ("dotted", 1.0), ("dotted", 1.2)])
 def test_the_way_it_was_rendered_along(pattern: str, zoom: float) -> None:
-    """Past a ball that rolls, and while the lens changes."""
+    """The poses are found with a rolling ball in the scene, and while the lens changes."""
     lenses = K.copy()
     lenses[:, :2, :2] *= np.linspace(1, zoom, FRAMES)[:, None, None]
     found = follow_camera(video_of(Scene(SCENE.solids, Ground("red", pattern), SCENE.sky), lenses), lenses)
