@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cameras.cameras import Cameras, frame_indices
+from protocol.geometry import frame_indices
+
+from ..cameras.cameras import Cameras
 from ..cameras.files import read_transforms
 from ..errors import RequestError
 from ..takes.takes import read_videos, view_folder
@@ -125,13 +127,14 @@ def load_take(folder: Path, frames: int | None = None, model: str | None = None)
             "Give a folder whose transforms.json belongs to its frames.",
         )
     cameras = cameras.resized(*videos.shape[2:4])
-    picked = frame_indices(cameras.frames, cameras.frames if frames is None else min(frames, cameras.frames))
+    count = cameras.frames if frames is None else min(frames, cameras.frames)
+    picked_cameras, picked = cameras.resampled(count), frame_indices(cameras.frames, count)
     made_from = _read_json(folder / "take.json")
     named = made_from.get("model", {}).get("name", "")
     return Take(
         name=str(folder),
         videos=videos[:, picked],
-        cameras=cameras.resampled(len(picked)),
+        cameras=picked_cameras,
         frame_numbers=tuple(int(index) + 1 for index in picked),
         prompt=made_from.get("prompt", ""),
         model=named if model is None else model,
