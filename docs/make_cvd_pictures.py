@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cvd.cameras import Cameras  # noqa: E402
-from cvd.cameras.patterns import PATTERNS, pattern_cameras  # noqa: E402
+from cvd.cameras.patterns import pattern_cameras  # noqa: E402
 from cvd.conditioning.epipolar import EpipolarBias, pixel_grid  # noqa: E402
 from cvd.conditioning.plucker import plucker_maps  # noqa: E402
 from cvd.models.unet import CollaborativeUNet  # noqa: E402
@@ -34,6 +34,7 @@ from cvd.sampling.draws import Draws  # noqa: E402
 from cvd.sampling.windows import blend_weights, shared_noise, window_starts  # noqa: E402
 from cvd.starter.render import render  # noqa: E402
 from cvd.starter.world import Ground, Scene, Solid, ground_from_camera  # noqa: E402
+from protocol.geometry import PATTERNS  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 9.0

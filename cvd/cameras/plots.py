@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
+from protocol.geometry import frame_indices
+
 from .cameras import Cameras
 
 
@@ -21,7 +23,7 @@ def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
     for view in range(cameras.views):
         colour = f"C{view % 10}"
         axes.plot(*_plot_axes(centres[view]).T, color=colour, label=f"view {view}", linewidth=2)
-        for frame in np.unique(np.linspace(0, cameras.frames - 1, 5).round().astype(int)):
+        for frame in np.unique(frame_indices(cameras.frames, 5)):
             edges = _pyramid(c2w[view, frame], cameras.K[view, frame], cameras, 0.15 * extent)
             axes.add_collection3d(Line3DCollection(_plot_axes(edges), colors=colour, linewidths=0.8, alpha=0.7))
     axes.set(xlabel="x, right", ylabel="z, forward", zlabel="up, -y", title="Camera trajectories")

@@ -12,6 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from protocol.geometry import frame_indices
+
 from ..errors import RequestError
 from ..starter.world import PALETTE
 from .consistency import CORRECT_WITHIN, FrameConsistency, PairGeometry, ViewMatches, cross_view_distances, homogeneous
@@ -199,7 +201,7 @@ def draw_contact_sheet(path: str | Path, takes: Sequence[Take], columns: int = 2
         left, top = gap + column * (block[0] + gap), height - row * block[1] - text
         caption = textwrap.fill(f"{number + 1}. {take.prompt}", int(CHARACTERS_PER_INCH * block[0]))
         figure.text(left / width, (top + 0.06) / height, caption, fontsize=7.5)
-        picked = np.linspace(0, take.cameras.frames - 1, frames).round().astype(int)
+        picked = frame_indices(take.cameras.frames, frames)
         strip = np.concatenate([np.concatenate(list(video[picked]), axis=1) for video in take.videos])
         extent = (left / width, (top - views * tile) / height, block[0] / width, views * tile / height)
         axes = figure.add_axes(extent)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import frame_indices
 from protocol.models import STARTER_NAME
 from protocol.takes import TAKE_FILE, TakeError, TakeRecord, read_record, view_folder, view_name
 
-from ..cameras.cameras import Cameras, frame_indices
+from ..cameras.cameras import Cameras
 from ..cameras.files import read_transforms
 from ..errors import RequestError
 from ..takes.record import cameras_of
@@ -138,11 +139,12 @@ def load_take(folder: Path, frames: int | None = None, model: str | None = None)
             "Give a folder whose cameras belong to its frames.",
         )
     cameras = cameras.resized(*videos.shape[2:4])
-    picked = frame_indices(cameras.frames, cameras.frames if frames is None else min(frames, cameras.frames))
+    count = cameras.frames if frames is None else min(frames, cameras.frames)
+    picked_cameras, picked = cameras.resampled(count), frame_indices(cameras.frames, count)
     return Take(
         name=str(folder),
         videos=videos[:, picked],
-        cameras=cameras.resampled(len(picked)),
+        cameras=picked_cameras,
         frame_numbers=tuple(int(index) + 1 for index in picked),
         prompt="" if record is None else record.prompt,
         model=("" if record is None else record.model.name) if model is None else model,

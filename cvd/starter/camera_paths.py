@@ -11,7 +11,8 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from ..cameras.patterns import TARGET, look_at, path_to
+from protocol.geometry import PATTERN_TARGET, Pattern, look_at, path_to, pattern_points
+
 from .world import ground_from_camera, intrinsics
 
 LOWEST = 0.5  # largest y (down) of a camera that stays above the ground
@@ -58,16 +59,16 @@ def sample_pair(rng: np.random.Generator, frames: int = 16) -> CameraPath:
 
 
 def _circle(rng: np.random.Generator, frames: int) -> CameraPath:
-    angle, distance = rng.uniform(0, 2 * np.pi), FARTHEST * np.sqrt(rng.random())
-    return _official(distance * np.array([np.cos(angle), np.sin(angle), 0.0]), frames)
+    return _official("circle", rng, frames)
 
 
 def _interpolate(rng: np.random.Generator, frames: int) -> CameraPath:
+    return _official("interpolate", rng, frames)
+
+
+def _official(pattern: Pattern, rng: np.random.Generator, frames: int) -> CameraPath:
     angle, distance = rng.uniform(0, 2 * np.pi), FARTHEST * np.sqrt(rng.random())
-    return _official(distance * np.array([np.cos(angle), 0.3 * np.cos(angle + 0.5), -0.2 * np.sin(angle)]), frames)
-
-
-def _official(end: np.ndarray, frames: int) -> CameraPath:
+    end = distance * pattern_points(pattern, angle)
     end[1] = min(end[1], LOWEST)
     return _one_lens(path_to(end, look_at(end), frames))
 
@@ -85,7 +86,7 @@ def _drift(rng: np.random.Generator, frames: int) -> CameraPath:
 def _orbit(rng: np.random.Generator, frames: int) -> CameraPath:
     """A level circle around the look-at point."""
     turns = Rotation.from_rotvec(_ease(rng, frames)[:, None] * rng.uniform(-0.6, 0.6) * UP)
-    return _one_lens(_poses(TARGET - turns.apply(TARGET), turns.as_rotvec()))
+    return _one_lens(_poses(PATTERN_TARGET - turns.apply(PATTERN_TARGET), turns.as_rotvec()))
 
 
 def _dolly(rng: np.random.Generator, frames: int) -> CameraPath:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from protocol.geometry import PATTERN_FOCAL_LENGTH
+
 CAMERA_HEIGHT = 0.6
 CAMERA_PITCH = np.deg2rad(22.0)
-FOCAL_PER_WIDTH = 223.578 / 256  # the official camera patterns' focal length
 IMAGE_SIZE = 128
 """Width and height of the starter model's images in pixels, and the default size of renderings."""
 
@@ -151,5 +152,5 @@ def ground_from_camera() -> np.ndarray:
 
 def intrinsics(width: int, height: int) -> np.ndarray:
     """The world's camera matrix K (3, 3) in pixels, origin at the image corner, principal point at the centre."""
-    focal = FOCAL_PER_WIDTH * width
+    focal = PATTERN_FOCAL_LENGTH * width
     return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.geometry import frame_indices
+
 from ..cameras.cameras import Cameras
 from ..conditioning.epipolar import EpipolarBias, EpipolarContext, PairBias
 from ..conditioning.plucker import plucker_maps
@@ -86,7 +88,7 @@ class VideoStage(Stage):
             lambda *inputs: self.unet(*inputs, **conditioning).sample,
             self.model.info,
         )
-        shown = np.linspace(0, true.shape[2] - 1, SHOWN_FRAMES).round().astype(int)
+        shown = frame_indices(true.shape[2], SHOWN_FRAMES)
         rows = torch.stack([true, generated], 1).unflatten(0, (self.views, -1)).transpose(0, 1).flatten(0, 2)
         rows = rows[:, :, shown]
         images = to_images(decode(self.vae, rows.transpose(1, 2).flatten(0, 1)))

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import cropped_intrinsics
+
 from ...errors import CameraError
-from ..cameras import Cameras, check_extrinsics, check_intrinsics, cropped_intrinsics
+from ..cameras import Cameras, check_extrinsics, check_intrinsics
 from .stacking import check_lengths
 from .text import numbered_lines, parse_numbers, write_lines
 

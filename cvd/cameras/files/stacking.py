@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import cropped_intrinsics
 from protocol.takes import frame_name, view_name
 
 from ...errors import CameraError
-from ..cameras import Cameras, check_extrinsics, check_intrinsics, cropped_intrinsics
+from ..cameras import Cameras, check_extrinsics, check_intrinsics
 
 Array = NDArray[np.float64]
 

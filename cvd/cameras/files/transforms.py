@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import OPENCV_FROM_OPENGL
+
 from ...errors import CameraError
 from ..cameras import Cameras
 from .stacking import ChooseSize, ImageCamera, image_name, image_size, stack_views
 from .text import read_text
 
 Array = NDArray[np.float64]
-
-OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
-"""From OpenCV's camera axes to OpenGL's and back: y and z change sign."""
 
 PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
 """Camera models that are pinhole cameras if the distortion is zero."""
@@ -40,7 +39,7 @@ def write_transforms(path: str | Path, cameras: Cameras) -> None:
             "cy": cameras.K[view, frame, 1, 2],
             "w": cameras.width,
             "h": cameras.height,
-            "transform_matrix": (cameras.c2w[view, frame] @ OPENGL_AXES).tolist(),
+            "transform_matrix": (cameras.c2w[view, frame] @ OPENCV_FROM_OPENGL).tolist(),
         }
         for view in range(cameras.views)
         for frame in range(cameras.frames)
@@ -84,7 +83,7 @@ def read_transforms(path: str | Path, choose_size: ChooseSize | None = None) -> 
         fx, fy, cx, cy, width, height = (
             _numbers(source, values, name, ()).item() for name in ("fl_x", "fl_y", "cx", "cy", "w", "h")
         )
-        pose = _numbers(source, frame, "transform_matrix", (4, 4)) @ OPENGL_AXES
+        pose = _numbers(source, frame, "transform_matrix", (4, 4)) @ OPENCV_FROM_OPENGL
         K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
         views.setdefault(view, []).append(ImageCamera(pose, K, source))
         sizes.add(image_size(path, width, height))

@@ -36,6 +36,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from protocol.geometry import frame_indices
 from protocol.models import STARTER_NAME, ModelReference
 from protocol.settings import SamplingSettings
 from protocol.takes import TAKE_FILE, view_folder, write_record
@@ -168,7 +169,7 @@ def measure_take(take: Take, matcher: Matcher) -> dict[str, Any]:
     if errors:
         return {"identical_mse": float(np.mean([error.mse for error in errors]))}
     fidelity = starter_fidelity(take)
-    picked = np.linspace(0, take.cameras.frames - 1, SCORED_FRAMES).round().astype(int)
+    picked = frame_indices(take.cameras.frames, SCORED_FRAMES)
     videos, cameras = take.videos[:, picked], take.cameras.resampled(SCORED_FRAMES)
     objects = find_all_objects(videos, cameras)
     matched = match_views([[matcher.detect(frame) for frame in video] for video in videos], matcher)

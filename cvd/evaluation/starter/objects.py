@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from protocol.geometry import frame_indices
+
 from ...starter.materials import GAMMA, linear, second_tone
 from ...starter.render import FOG_DISTANCE, FOG_POWER
 from ...starter.sky import ATMOSPHERES
@@ -151,7 +153,7 @@ def _empty_view(c2w: Array, K: Array, height: int, width: int) -> _View:
 
 
 def _surroundings(seen: Array, view: _View) -> _Surroundings:
-    frames = np.unique(np.linspace(0, len(seen) - 1, 4).round().astype(int))
+    frames = np.unique(frame_indices(len(seen), 4))
     step = _unit(seen.shape[1:3])  # fewer pixels are enough here
     part = (frames, slice(None, None, step), slice(None, None, step))
     seen, view = seen[part], replace(view, height=view.height[part], fog=view.fog[part])

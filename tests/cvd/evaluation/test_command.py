@@ -11,13 +11,13 @@ from support.rendered import Room
 
 from cvd.cameras import Cameras
 from cvd.cameras.files import write_transforms
-from cvd.cameras.patterns import look_at, path_to
 from cvd.commands.cli import main
 from cvd.request import Output
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Solid, intrinsics
 from cvd.takes.export import write_frames
 from cvd.takes.takes import view_folder, write_take
+from protocol.geometry import look_at, path_to
 
 
 def evaluate(*arguments: str | Path) -> int:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from support.starter_scenes import IDENTITY, SIZE, centroid, image_at, project, red
 
-from cvd.cameras.patterns import look_at, path_to
 from cvd.starter.render import render
 from cvd.starter.world import CAMERA_HEIGHT, SHAPES, Ground, Scene, Sky, Solid, ground_from_camera, intrinsics
+from protocol.geometry import look_at, path_to
 
 RED_BALL = Solid("sphere", "red", x=0.1, z=1.1, size=0.3)
 SCENE = Scene((RED_BALL,), Ground("white"))

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cvd.cameras.patterns import look_at, path_to
 from cvd.evaluation.starter.objects import find_objects, oklab
 from cvd.starter.render import render
 from cvd.starter.world import PALETTE, SKIES, Ground, Scene, Sky, Solid, ground_from_camera, intrinsics
+from protocol.geometry import look_at, path_to
 
 BALL = Solid("sphere", "red", x=-0.3, z=1.1, size=0.32)
 CUBE = Solid("cube", "blue", x=0.22, z=1.0, size=0.3, yaw=0.4)

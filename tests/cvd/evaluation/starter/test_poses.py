@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from cvd.cameras import Cameras
-from cvd.cameras.patterns import look_at, path_to
 from cvd.evaluation.camera_fidelity import rotation_angle
 from cvd.evaluation.starter.poses import aligned_camera_fidelity, asks_for_telling_ground, follow_camera
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Sky, Solid, intrinsics
+from protocol.geometry import look_at, path_to
 
 FRAMES = 8
 BALL = Solid("sphere", "blue", x=-0.2, z=1.0, size=0.32, velocity=(-0.3, 0.2))
