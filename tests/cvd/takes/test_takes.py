@@ -188,7 +188,7 @@ def spoil_colours(take: Path) -> None:
         (lambda take: edit_record(take, view_names=["a"]), "cameras do not fit its views"),
         (lambda take: (take / "view_01" / "latents.npy").unlink(), "latents.npy cannot be read"),
         (lambda take: (take / "view_00" / "latents.npy").write_bytes(b"\x93NUMPY"), "latents.npy cannot be read"),
-        (lambda take: save_latents(take, (4, 2, 4, 6)), "do not fit each other"),
+        (lambda take: save_latents(take, (4, 1, 4, 6)), "do not fit each other"),
         (lambda take: save_latents(take, (4, 3, 4, 2)), "do not fit each other"),
         (lambda take: save_latents(take, (4, 3, 3, 3)), "do not fit each other"),
         (lambda take: save_latents(take, (4, 3, 0, 0)), "do not fit each other"),
