@@ -8,8 +8,8 @@ import bpy
 import numpy as np
 
 from ..blender_types import camera_data, camera_settings
+from ..protocol.geometry import sample_times
 from ..service.submission import CameraExport
-from ..takes.retiming import sample_times
 from .camera_model import CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
 
 FRAME_COUNT = 16

@@ -99,7 +99,7 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
         negative_prompt=settings.negative_prompt,
         model=settings.model,
         settings=sampling_settings(settings),
-        size=(settings.width, settings.height) if settings.size_mode == "CUSTOM" else None,
+        size=(settings.height, settings.width) if settings.size_mode == "CUSTOM" else None,
         output_folder=output_folder(context),
         take_folder=Path(bpy.path.abspath(folder)) if folder else None,
     )

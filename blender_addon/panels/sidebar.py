@@ -114,7 +114,7 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
         column.prop(settings, "width")
         column.prop(settings, "height")
     elif model is not None:
-        width, height = automatic_size(render_size(scene).aspect, model)
+        height, width = automatic_size(render_size(scene).aspect, model)
         column.label(text=f"{width} x {height} px")
     body.prop(settings, "output_folder")
 

@@ -42,7 +42,7 @@ class PendingJob:
                 folder=claim_take_folder(chosen) if chosen else new_take_folder(submission.output_folder),
                 request=request,
                 c2w=submission.cameras.c2w,
-                K=submission.K_at(request.width, request.height),
+                K=submission.K_at((request.height, request.width)),
                 scene=submission.scene,
             )
         return self.take

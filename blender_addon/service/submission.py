@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from ..cameras.camera_model import Array, resize_intrinsics
-from ..cameras.sizing import generation_size
+from ..cameras.camera_model import Array
 from ..problem import AddonError
+from ..protocol.geometry import MAX_SIDE, resized_intrinsics, size_of_area
 from ..protocol.messages import GenerateRequest
 from ..protocol.models import ModelInfo
 from ..protocol.settings import SETTINGS, SamplingSettings
@@ -44,7 +44,7 @@ class Submission:
     """One generation as the artist asks for it.
 
     scene: the scene and its frames. model: the model's name. settings: None in them stands for the model's own value.
-    size: (width, height) in pixels; None for the automatic size. output_folder: where new takes go.
+    size: (height, width) in pixels; None for the automatic size. output_folder: where new takes go.
     take_folder: the folder for this take; None for a new one in `output_folder`.
     """
 
@@ -64,7 +64,7 @@ class Submission:
         Raises SettingsError when it does not offer the chosen model, or when that model cannot make what is asked for.
         """
         model = self._chosen(models)
-        width, height = self.size or automatic_size(self.cameras.aspect, model)
+        height, width = self.size or automatic_size(self.cameras.aspect, model)
         if width % model.sizes.multiple or height % model.sizes.multiple:
             raise SettingsError(
                 f"{width} x {height} pixels do not fit the model “{model.name}”.",
@@ -86,9 +86,9 @@ class Submission:
             settings=known_settings(self.settings, model),
         )
 
-    def K_at(self, width: int, height: int) -> Array:
-        """K (V, F, 3, 3) of images of `width` x `height` that fill the cameras' views."""
-        return resize_intrinsics(self.cameras.K, (self.cameras.width, self.cameras.height), (width, height))
+    def K_at(self, size: tuple[int, int]) -> Array:
+        """K (V, F, 3, 3) of images of `size`, (height, width) in pixels, that fill the cameras' views."""
+        return resized_intrinsics(self.cameras.K, (self.cameras.height, self.cameras.width), size)
 
     def _chosen(self, models: Sequence[ModelInfo]) -> ModelInfo:
         for model in models:
@@ -101,8 +101,8 @@ class Submission:
 
 
 def automatic_size(aspect: float, model: ModelInfo) -> tuple[int, int]:
-    """(width, height) in pixels near an aspect ratio, of the area that the model is at its best at."""
-    return generation_size(aspect, model.sizes.native, model.sizes.multiple)
+    """(height, width) in pixels near an aspect ratio, with the area that the model is at its best at."""
+    return size_of_area(aspect, model.sizes.native, model.sizes.multiple, MAX_SIDE)
 
 
 def known_settings(settings: SamplingSettings, model: ModelInfo) -> SamplingSettings:

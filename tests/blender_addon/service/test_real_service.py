@@ -93,7 +93,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ServiceLink]]:
 
 
 def submit(link: ServiceLink, job_id: str, folder: Path, **fields: Any) -> None:
-    link.tell(SubmitJob(job_id, submission(folder, size=(WIDTH, HEIGHT), **fields)))
+    link.tell(SubmitJob(job_id, submission(folder, size=(HEIGHT, WIDTH), **fields)))
 
 
 def until(link: ServiceLink, wanted: Callable[[Any], bool]) -> Any:
@@ -139,11 +139,11 @@ def test_two_jobs_one_of_them_cancelled(service: Any, start: Any, tmp_path: Path
     assert not ready.own
     assert "tiny" in [model.name for model in ready.welcome.models]
     with connect("other") as other:
-        asked = submission(tmp_path, size=(WIDTH, HEIGHT))
+        asked = submission(tmp_path, size=(HEIGHT, WIDTH))
         request = asked.request(ready.welcome.models)
         submit(link, "two-a", tmp_path, settings=LONG)
         until(link, of(Accepted, "two-a"))
-        other.request(*pack_submit(request, asked.cameras.c2w, asked.K_at(WIDTH, HEIGHT), "others"))
+        other.request(*pack_submit(request, asked.cameras.c2w, asked.K_at((HEIGHT, WIDTH)), "others"))
         submit(link, "two-b", tmp_path, prompt="a green ball")
         until(link, of(Accepted, "two-b"))
         link.tell(CancelJob("two-a"))

@@ -22,8 +22,13 @@ def test_the_automatic_size_has_the_renders_aspect() -> None:
 
 
 def test_a_chosen_size_keeps_width_and_height_apart() -> None:
-    request = submission(FOLDER, size=(128, 64)).request([WIDE])
+    request = submission(FOLDER, size=(64, 128)).request([WIDE])
     assert (request.width, request.height) == (128, 64)
+
+
+def test_the_automatic_size_stays_within_what_a_request_may_ask_for() -> None:
+    request = submission(FOLDER, aspect=2000, size=None).request([WIDE])
+    assert (request.width, request.height) == (4096, 64)
 
 
 def test_what_is_not_set_is_left_to_the_model() -> None:
@@ -39,7 +44,7 @@ def test_settings_that_the_model_has_not_are_left_out() -> None:
 
 
 def test_intrinsics_follow_the_size_even_where_it_changes_the_aspect() -> None:
-    K = submission(FOLDER).K_at(192, 128)
+    K = submission(FOLDER).K_at((128, 192))
     assert K.shape == (2, 4, 3, 3)
     np.testing.assert_allclose(K[0, 0], [[1600 * 192 / 1920, 0, 96], [0, 1600 * 128 / 1080, 64], [0, 0, 1]])
 
@@ -52,7 +57,7 @@ def test_a_model_that_is_not_offered_is_refused_with_those_that_are() -> None:
 
 def test_what_the_model_cannot_make_is_refused() -> None:
     with pytest.raises(SettingsError, match="multiples of 64"):
-        submission(FOLDER, size=(100, 64)).request([WIDE])
+        submission(FOLDER, size=(64, 100)).request([WIDE])
     with pytest.raises(SettingsError, match=r"17 frames.*Set Frames to 16"):
         submission(FOLDER, frames=17).request([TINY])
 

@@ -40,7 +40,7 @@ def test_frames_and_latents_are_as_they_came(tmp_path: Path) -> None:
 
 
 def test_the_record_has_the_cameras_of_the_generated_size(tmp_path: Path) -> None:
-    asked = submission(tmp_path, size=(128, 64))
+    asked = submission(tmp_path, size=(64, 128))
     take = PendingJob("job", asked).prepare([TINY])
     take.finish(done_message("job"))
     record = read_record(take.folder)
