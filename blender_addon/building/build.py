@@ -56,7 +56,7 @@ def find_blender_ext(environment: Path) -> Path | None:
 
 
 def _sources(package: Path, without: Sequence[str] = ()) -> list[Path]:
-    """The package's Python files, sorted, but for those in the folders `without`."""
+    """The package's Python files, sorted. without: folders of the package that are left out."""
     return sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in without)
 
 

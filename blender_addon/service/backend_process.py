@@ -1,4 +1,4 @@
-"""The generation service as a child process: found, started, watched, stopped. Runs in the socket thread only."""
+"""The generation service as a child process: started, watched and stopped. It runs in the socket thread only."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class BackendProcess:
         return True
 
     def stop(self) -> None:
-        """End it, by force if it does not go."""
+        """End it, by force where it does not end when asked."""
         if self._process.poll() is None:
             self._process.terminate()
             if not self.wait(TERMINATE_TIMEOUT):

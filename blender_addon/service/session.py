@@ -1,4 +1,4 @@
-"""One Blender's dealings with the service: what its operators ask for, and the `tick` that moves everything on.
+"""One Blender's use of the service: what its operators ask for, and the `tick` that moves everything on.
 
 `Session` holds the state that the panel draws, and the socket thread behind it. Its methods are called on Blender's
 main thread only, and return at once. Nothing happens between them unless somebody calls `tick`: a timer in a window, a
