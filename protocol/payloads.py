@@ -49,7 +49,7 @@ def pack_view(
 def unpack_view(message: ViewFrames, buffers: Sequence[Bytes]) -> tuple[list[Bytes], np.ndarray]:
     """(images, latents) of a `ViewFrames`, as `pack_view` took them.
 
-    Raises MalformedMessageError when there is another kind of buffer, or another number of frames in the latents.
+    Raises MalformedMessageError for other buffers, such as latents of another shape.
     """
     *images, latents = message.buffers or (None,)
     if not images or latents is None or any(image.encoding != "png" for image in images if image is not None):

@@ -55,8 +55,9 @@ def encode(message: Message, buffers: Sequence[Bytes] = ()) -> list[Bytes]:
     """
     header = msgspec.json.encode(message)
     frames: list[Bytes] = [header, *buffers]
-    _check_sizes(frames)
-    _validate(header, type(message))
+    check_sizes(frames)
+    if _validate(header, type(message)) != message:  # JSON turns NaN and infinity into null without a word
+        raise MalformedMessageError("The message would arrive as another one: a number in it is not finite.")
     _check_buffers(message.buffers, buffers)
     return frames
 
@@ -68,7 +69,7 @@ def decode(frames: Sequence[Bytes], types: type[MessageType] | Any) -> tuple[Mes
     Raises MessageTooLargeError, WrongVersionError or MalformedMessageError; its `reply_to` is the id of the message
     when that could be read.
     """
-    _check_sizes(frames)
+    check_sizes(frames)
     envelope = _validate(frames[0], _Envelope)
     try:
         if envelope.version != PROTOCOL_VERSION:
@@ -112,7 +113,8 @@ def describe_png(data: Bytes) -> tuple[Buffer, Bytes]:
     return Buffer(encoding="png", dtype="uint8", shape=_png_shape(data, "The image")), data
 
 
-def _check_sizes(frames: Sequence[Bytes]) -> None:
+def check_sizes(frames: Sequence[Bytes]) -> None:
+    """Raise MessageTooLargeError when a header and its buffers are over the limits."""
     if not frames:
         raise MalformedMessageError("A message without a header came.")
     _check_limit("The header has", len(frames[0]), MAX_HEADER_BYTES, "bytes")
