@@ -17,13 +17,14 @@ import zmq
 
 from protocol.connection import Connection, generate_keys, remove_connection, write_connection
 from protocol.errors import ProtocolError
-from protocol.messages import Welcome, new_id
+from protocol.messages import new_id
 
 from . import __version__
 from .executors.local import LocalExecutor, worker_log
 from .lifetime import FileLock, WatchedProcess
 from .server import Service
 from .store import Store
+from .translation import welcome_of
 
 LOG_BYTES, LOG_FILES = 2 * 2**20, 3
 LOCK_SECONDS = 2.0  # a service that was told to stop needs a moment
@@ -49,11 +50,13 @@ class BindError(ProtocolError):
 class Options:
     """What the command line chooses.
 
-    connection_file: written when the service is ready; log and results lie beside it.
-    device: "auto", "cpu" or "cuda". parent_pid: the process to end with. host, port: where to listen, None: any port.
+    connection_file: written when the service is ready; log and results lie beside it. models: folder of the installed
+    models. device: "auto", "cpu" or "cuda". parent_pid: the process to end with. host, port: where to listen; None: at
+    any free port.
     """
 
     connection_file: Path
+    models: Path
     device: str = "auto"
     parent_pid: int | None = None
     host: str = LOOPBACK
@@ -96,10 +99,10 @@ def run(options: Options) -> None:
 
 async def _serve(options: Options, parent: WatchedProcess | None) -> None:
     log.info("Service %s starts (process %d)", __version__, os.getpid())
-    executor = LocalExecutor(options.device, options.log_path)
+    executor = LocalExecutor(options.device, options.models, options.log_path)
     try:
         ready = await executor.start()
-        welcome = Welcome(session=new_id(), service_version=__version__, device=ready.device, models=ready.models)
+        welcome = welcome_of(ready, session=new_id())
         keys = generate_keys()
         service = Service(executor, Store(options.jobs_folder, options.lock_path), welcome, keys)
         connection = Connection(
