@@ -1,74 +1,54 @@
-"""From a prompt and cameras to one video per camera."""
+"""Collaborative Video Diffusion: from a prompt and cameras to one video per camera."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .cameras.cameras import Cameras
-from .conditioning.epipolar import BIAS_BUDGET, EpipolarBias, EpipolarContext, Slope
-from .conditioning.plucker import plucker_maps
-from .errors import PromptWarning, RequestError
+from protocol.models import ModelInfo
+from protocol.settings import SamplingSettings, SolverName
+
+from .cameras import Cameras
+from .conditioning.conditioning import Conditioning, window_conditionings
+from .conditioning.epipolar import Slope
+from .errors import RequestError
+from .family import Estimate
+from .memory import MemoryPlan
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
-from .request import check_request, with_defaults
-from .sampling.denoise import Anchors, Predict, SolverName, denoise, make_solver, official_scheduler, unet_calls
+from .request import Hooks, Output, Pins, Progress, Request, Step
+from .sampling.denoise import Anchors, denoise, initial_state, make_solver, official_scheduler, unet_calls
 from .sampling.draws import Draws
-from .sampling.windows import blend_weights, window_starts
-from .weights import official as checkpoints
+from .sampling.predictor import Predictor
+from .sampling.state import SamplerState
+from .sampling.windows import window_starts
+from .weights import official
 from .weights.base_model import read_component
-from .weights.devices import usable_device
-from .weights.files import empty_model, load_part, read_config
-from .weights.model_info import INFO_FILE, OFFICIAL_INFO, ModelInfo, find_info, model_folder, vae_scale_factor
-
-DECODE_BATCH = 8
-"""Frames decoded in one call: enough to fill a processor, few enough for 512 x 512 on a small GPU."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Window:
-    """Frames that go through the U-Net together: their cameras' features and biases, and their share in the result."""
-
-    frames: slice
-    share: torch.Tensor
-    pose_features: list[torch.Tensor]
-    bias: EpipolarBias
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a generation is: `step` of `of` U-Net calls (denoising) or frames (decoding) are done in `stage`."""
-
-    stage: Literal["encoding", "denoising", "decoding"]
-    step: int
-    of: int
-
-
-@dataclass(frozen=True, eq=False)
-class Output:
-    """videos: (V, F, H, W, 3) float32 sRGB in [0, 1]; latents: (V, C, F, h, w) float32.
-
-    A latent covers `vae_scale_factor` pixels in either direction: h = H/8 and w = W/8 for SD 1.5, whose C is 4.
-    """
-
-    videos: np.ndarray
-    latents: np.ndarray
+from .weights.configs import read_config
+from .weights.devices import DTYPES, precision_of, usable_device
+from .weights.files import empty_model, load_part
+from .weights.model_info import OFFICIAL_INFO, model_folder, read_info, vae_scale_factor, write_info
 
 
 class CollaborativeVideoPipeline:
     """Collaborative Video Diffusion: videos of one scene from several cameras (CVD, NeurIPS 2024).
 
-    Make one with `from_pretrained` or `from_official`.
+    The first member of the model families (`cvd.family.VideoModel`). Make one with `from_pretrained` or
+    `from_official`.
+
+    Attributes:
+        info: what the model is.
+        plan: how its runs use memory.
     """
 
     def __init__(
@@ -79,28 +59,30 @@ class CollaborativeVideoPipeline:
         text_encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         scheduler: DDIMScheduler,
-        model_info: ModelInfo,
-        dtype: torch.dtype = torch.float32,
+        info: ModelInfo,
         device: torch.device | str = "cpu",
+        plan: MemoryPlan = MemoryPlan(),  # noqa: B008  it is frozen
     ) -> None:
+        self.device = torch.device(device)
+        self.tokenizer, self.scheduler, self.info, self.plan = tokenizer, scheduler, info, plan
+        home = self.device if plan.offload == "none" else torch.device("cpu")
         # nn.Module's own `to`: diffusers' warns on every change of type, about modules that none of these have.
         self.unet, self.camera_encoder, self.vae, self.text_encoder = (
-            torch.nn.Module.to(model, device=device, dtype=dtype).eval().requires_grad_(False)
+            torch.nn.Module.to(model, device=home, dtype=self.dtype).eval().requires_grad_(False)
             for model in (unet, camera_encoder, vae, text_encoder)
         )
-        self.tokenizer, self.scheduler, self.model_info = tokenizer, scheduler, model_info
-        self.dtype, self.device = dtype, torch.device(device)
 
     @classmethod
     def from_official(
         cls,
         folder: str | Path,
-        unet_subfolder: str = checkpoints.ADAPTED_UNET,
+        unet_subfolder: str = official.ADAPTED_UNET,
         base_model: str | Path | None = None,
         lora: Sequence[tuple[str | Path, float]] | None = None,
         adapter: bool = True,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         device: torch.device | str = "cpu",
+        plan: MemoryPlan | None = None,
     ) -> CollaborativeVideoPipeline:
         """Loads the files of the official release as a user downloads them.
 
@@ -108,47 +90,56 @@ class CollaborativeVideoPipeline:
             folder: holds StableDiffusion/{<unet_subfolder>,vae,text_encoder,tokenizer}, animatediff_mm.ckpt,
                 CameraCtrl.ckpt and CVD.ckpt; and v3_sd15_adapter.ckpt, if the adapter is to be merged here.
             unet_subfolder, base_model, adapter, lora: the image model, see `cvd.weights.official.read_base_model`.
+            dtype: of the weights, in place of the plan's precision.
+            plan: how runs use memory; by default as fast as can be, in float32.
 
         Raises:
             CheckpointError: a file is missing, truncated, or holds other tensors than the network; it names both.
             RequestError: a device that is not there.
         """
         device, folder = usable_device(device), Path(folder)
-        base = checkpoints.read_base_model(folder, unet_subfolder, base_model, adapter, lora or ())
-        unet = checkpoints.load_collaborative_unet(folder, base.unet)
+        base = official.read_base_model(folder, unet_subfolder, base_model, adapter, lora or ())
+        unet = official.load_collaborative_unet(folder, base.unet)
         return cls(
             unet=unet,
-            camera_encoder=checkpoints.load_camera_encoder(folder, tuple(unet.config.block_out_channels)),
-            vae=checkpoints.load_autoencoder(base.vae),
-            text_encoder=checkpoints.load_text_encoder(base.text_encoder),
-            tokenizer=checkpoints.load_tokenizer(base.tokenizer),
+            camera_encoder=official.load_camera_encoder(folder, tuple(unet.config.block_out_channels)),
+            vae=official.load_autoencoder(base.vae),
+            text_encoder=official.load_text_encoder(base.text_encoder),
+            tokenizer=official.load_tokenizer(base.tokenizer),
             scheduler=official_scheduler(),
-            model_info=OFFICIAL_INFO,
-            dtype=dtype,
+            info=OFFICIAL_INFO,
             device=device,
+            plan=_plan(plan, dtype),
         )
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+        cls,
+        folder: str | Path,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str = "cpu",
+        plan: MemoryPlan | None = None,
     ) -> CollaborativeVideoPipeline:
         """Loads a folder written by `save_pretrained`, or the model that comes with this package: "starter".
+
+        Args:
+            dtype, plan: as `from_official` has them.
 
         Raises:
             CheckpointError, RequestError: as `from_official`.
         """
         device, folder = usable_device(device), model_folder(folder)
-        info = find_info(folder)
+        info = read_info(folder)
         return cls(
             unet=_load_component(CollaborativeUNet, folder / "unet"),
             camera_encoder=_load_component(CameraPoseEncoder, folder / "camera_encoder"),
-            vae=checkpoints.load_autoencoder(read_component(folder / "vae", "diffusion_pytorch_model")),
-            text_encoder=checkpoints.load_text_encoder(read_component(folder / "text_encoder", "model")),
-            tokenizer=checkpoints.load_tokenizer(folder / "tokenizer"),
+            vae=official.load_autoencoder(read_component(folder / "vae", "diffusion_pytorch_model")),
+            text_encoder=official.load_text_encoder(read_component(folder / "text_encoder", "model")),
+            tokenizer=official.load_tokenizer(folder / "tokenizer"),
             scheduler=DDIMScheduler.from_config(read_config(folder / "scheduler" / "scheduler_config.json")),
-            model_info=info,
-            dtype=dtype,
+            info=info,
             device=device,
+            plan=_plan(plan, dtype),
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -161,7 +152,12 @@ class CollaborativeVideoPipeline:
                 # diffusers writes down where a network was loaded from, which is nobody else's business.
                 entries = {key: value for key, value in read_config(config).items() if key != "_name_or_path"}
                 config.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-        (folder / INFO_FILE).write_text(json.dumps(asdict(self.model_info), indent=2) + "\n", encoding="utf-8")
+        write_info(folder, self.info)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and activations."""
+        return DTYPES[self.plan.precision]
 
     @property
     def window(self) -> int:
@@ -193,99 +189,120 @@ class CollaborativeVideoPipeline:
         renoise: Callable[[int, tuple[int, ...]], np.ndarray] | None = None,
         pseudo_slope: Slope | None = None,
     ) -> Output:
+        """Generates one video per view: `generate` with the parts of its request as arguments.
+
+        Args:
+            prompt, negative_prompt, cameras, anchors: see `Request`.
+            num_inference_steps, guidance_scale, multistep, accumulate_step, seed, scheduler: see `SamplingSettings`.
+            on_step: called after every U-Net call and every batch of decoded frames; what it raises ends the run.
+            on_latents: sees the latents (V, C, F, h, w) after every timestep.
+            latents, pairings, renoise, pseudo_slope: see `Pins`.
+
+        Raises:
+            RequestError: as `generate`.
+        """
+        settings = SamplingSettings(
+            seed=seed,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            scheduler=scheduler,
+            multistep=multistep,
+            accumulate_step=accumulate_step,
+        )
+
+        def after_step(step: Step) -> None:
+            if on_latents is not None and step.state.recurrence == 0:
+                on_latents(step.latents)
+
+        hooks = Hooks(on_step=after_step) if on_step is None else Hooks(on_step, after_step)
+        pins = Pins(latents, pairings, renoise, pseudo_slope)
+        return self.generate(Request(prompt, cameras, negative_prompt, settings, anchors, pins), hooks)
+
+    def estimate(self, request: Request) -> Estimate:
+        """How much work a request is. Raises RequestError as `generate`."""
+        request.check(self.info)
+        self._latent_size(request.cameras)
+        cameras = request.cameras
+        windows = len(window_starts(cameras.frames, min(cameras.frames, self.window)))
+        finished = 0 if request.anchors is None else len(request.anchors.videos)
+        return Estimate(
+            calls=_Schedule.of(request.resolved(self.info)).predictions() * windows,
+            frames=(cameras.views - finished) * cameras.frames,
+        )
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        request: Request,
+        hooks: Hooks = Hooks(),  # noqa: B008  it is frozen
+        resume: SamplerState | None = None,
+        plan: MemoryPlan | None = None,
+    ) -> Output:
         """Generates one video per view.
 
         Args:
-            prompt, negative_prompt: what the scene shows, and what it must not; shared by all views.
-            cameras: V views of F frames, 1 .. 128. More than the model makes at once are made in overlapping windows.
-                Their width and height are multiples of `vae_scale_factor`.
-            num_inference_steps: denoising steps, 1 .. 999; with "ddim" only those that start from noise.
-            guidance_scale: of classifier-free guidance, finite.
-            multistep, accumulate_step: recurrences per timestep, and matchings averaged in each; None: the official
-                setting for V views (`cvd.sampling.pairing.default_schedule`).
-            seed: 0 .. 2^63 - 1, fixes every random draw; the same seed gives the same videos on the same device.
-            on_step: told after every U-Net call and every batch of decoded frames; what it raises ends the run.
-            on_latents: sees the latents (V, C, F, h, w) after every timestep.
-            scheduler: the solver; "ddim" is the official one.
-            anchors: what an earlier run gave for the first A of these cameras. Those views come back unchanged, and the
-                others are made consistent with them.
-            latents: initial noise (V, C, F, h, w) in place of the seed's.
-            pairings: permutations of range(V), one per prediction of the noise, in place of the seed's. A prediction is
-                one U-Net call, or one for every window.
-            renoise: gives the n-th noise of a shape, in place of the seed's.
-            pseudo_slope: fraction of pi, or "horizontal", in place of one draw per U-Net call.
+            hooks: hear of the run. What they raise ends it.
+            resume: a state that `Hooks.on_step` saw in an earlier run of the same request, from which this one goes on.
+            plan: in place of the pipeline's, of the same precision and offload.
 
         Raises:
-            RequestError: a setting outside its range, a size that the model cannot make, or anchors that do not go with
+            RequestError: a setting out of its range, a size that the model cannot make, or anchors that do not go with
                 the cameras or the model.
         """
-        check_request(
-            cameras, num_inference_steps, multistep, accumulate_step, anchors, scheduler, guidance_scale, seed
-        )
-        multistep, accumulate_step = with_defaults(multistep, accumulate_step, cameras.views)
+        plan = self._checked_plan(plan)
+        work = self.estimate(request)
+        settings, cameras, anchors = request.resolved(self.info), request.cameras, request.anchors
+        schedule = _Schedule.of(settings)
         shape = (cameras.views, self.unet.config.in_channels, cameras.frames, *self._latent_size(cameras))
-        solver = make_solver(scheduler, self.scheduler.config, num_inference_steps)
-        report = on_step or (lambda progress: None)
-        draws = Draws(seed, self.device, latents, pairings, renoise, pseudo_slope)
-        noise = draws.initial(shape, self.window)
+        solver = make_solver(settings.scheduler or "ddim", self.scheduler.config, schedule.steps)
+        draws = Draws(settings.seed, self.device, request.pins)
+        # Drawn in a resumed run as well: the anchors' noise follows it in the stream.
+        state = initial_state(draws.initial(shape, self.window), solver)
         held = None if anchors is None else self._held(anchors, shape[1:], draws)
+        if resume is not None:
+            state = self._resumed(resume, shape, draws)
+        done = schedule.predictions_before(state) * (work.calls // schedule.predictions())
 
-        report(Progress("encoding", 0, 1))
-        text = self._encode_text(prompt, negative_prompt).repeat_interleave(cameras.views, dim=0)
+        def on_window() -> None:
+            nonlocal done
+            done += 1
+            hooks.on_progress(Progress("denoising", done, work.calls))
 
-        def matching() -> tuple[list[int], Slope]:
+        def pairing() -> tuple[list[int], Slope]:
             return draws.partners(cameras.views, 0 if held is None else len(held.latents)), draws.slope()
 
-        predictions = unet_calls(num_inference_steps, multistep, accumulate_step)
-        # The predictor, and all the biases with it, must be gone when frames are decoded: nothing here keeps it.
-        final = denoise(
-            noise,
-            solver,
-            self._predictor(text, self._windows(cameras), guidance_scale, matching, predictions, report),
-            lambda n: draws.renoise(n, shape),
-            multistep,
-            accumulate_step,
-            held,
-            on_latents,
-        )
+        hooks.on_progress(Progress("encoding", 0, 1))
+        with self._in_place(self.text_encoder):
+            text = self._encode_text(request.prompt, request.negative_prompt, hooks.on_warning)
+        conditionings = self._conditionings(cameras, plan)
+        hooks.on_progress(Progress("encoding", 1, 1))
+        with self._in_place(self.unet):
+            # The predictor, and all biases with it, must be gone when frames are decoded: nothing here keeps it.
+            final = denoise(
+                state,
+                solver,
+                Predictor(
+                    self.unet,
+                    text,
+                    conditionings,
+                    self.info.guidance,
+                    settings.guidance_scale or 0.0,
+                    pairing,
+                    plan.pairs_per_call,
+                    on_window,
+                ),
+                lambda n: draws.renoise(n, shape),
+                schedule.multistep,
+                schedule.accumulate,
+                held,
+                hooks.on_step,
+                draws.state,
+            )
+        del conditionings
         if anchors is None:
-            return Output(self._decode(final, report), final.cpu().numpy())
-        videos = self._decode(final[len(anchors.latents) :], report)
+            return Output(self._decode(final, plan, hooks), final.cpu().numpy())
+        videos = self._decode(final[len(anchors.latents) :], plan, hooks)
         return Output(np.concatenate([anchors.videos, videos]), final.cpu().numpy())
-
-    def _predictor(
-        self,
-        text: torch.Tensor,
-        windows: Sequence[_Window],
-        guidance_scale: float,
-        matching: Callable[[], tuple[list[int], Slope]],
-        predictions: int,
-        report: Callable[[Progress], None],
-    ) -> Predict:
-        """Predicts all views' guided noise or velocity, under a matching drawn for each call, blended over windows."""
-        done, calls = 0, predictions * len(windows)
-        report(Progress("encoding", 1, 1))
-
-        def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-            nonlocal done
-            partners, slope = matching()
-            scale = self.model_info.guidance_at(int(timestep), guidance_scale)
-            # A scale of 1 gives the conditional branch back, which then does without the other one.
-            branches, free_branches = (1, 0) if scale == 1 else (2, self.model_info.free_branches)
-            texts = text[-branches * len(latents) :]
-            predicted = torch.zeros_like(latents)
-            for window in windows:
-                context = EpipolarContext(window.bias, partners, slope, free_branches)
-                parts = latents[:, :, window.frames].to(self.dtype).repeat(branches, 1, 1, 1, 1)
-                output = self.unet(parts, timestep, texts, window.pose_features, context).sample.float()
-                unconditional, conditional = output[: len(latents)], output[-len(latents) :]
-                guided = unconditional + scale * (conditional - unconditional)
-                predicted[:, :, window.frames] += window.share * guided
-                done += 1
-                report(Progress("denoising", done, calls))
-            return predicted
-
-        return predict
 
     def _latent_size(self, cameras: Cameras) -> tuple[int, int]:
         """(h, w) of the latents of the cameras' images."""
@@ -313,32 +330,49 @@ class CollaborativeVideoPipeline:
             )
         return Anchors(finished, draws.normal(finished.shape))
 
-    def _windows(self, cameras: Cameras) -> list[_Window]:
-        """What the U-Net needs to know of each window of frames."""
-        length = min(cameras.frames, self.window)
-        starts = window_starts(cameras.frames, length)
-        weights = blend_weights(length)
-        total = torch.zeros(cameras.frames)
-        for start in starts:
-            total[start : start + length] += weights
-        windows = []
-        for start in starts:
-            frames, part = slice(start, start + length), cameras.window(start, length)
-            share = (weights / total[frames]).view(1, 1, length, 1, 1).to(self.device)
-            bias = EpipolarBias(
-                part, self.dtype, self.device, BIAS_BUDGET // len(starts), self.unet.config.without_baseline
+    def _conditionings(self, cameras: Cameras, plan: MemoryPlan) -> list[Conditioning]:
+        with self._in_place(self.camera_encoder):
+            return window_conditionings(
+                cameras, self.camera_encoder, self.window, self.unet.config.without_baseline, plan
             )
-            windows.append(_Window(frames, share, self._encode_cameras(part), bias))
-        return windows
 
-    def _encode_text(self, prompt: str, negative_prompt: str) -> torch.Tensor:
+    def _checked_plan(self, plan: MemoryPlan | None) -> MemoryPlan:
+        """The plan of a run. Raises RequestError for one that needs the model to be loaded anew."""
+        if plan is None:
+            return self.plan
+        if (plan.precision, plan.offload) != (self.plan.precision, self.plan.offload):
+            raise RequestError("The precision and the offload of a loaded model do not change.", "Load it anew.")
+        return plan
+
+    def _resumed(self, state: SamplerState, shape: tuple[int, ...], draws: Draws) -> SamplerState:
+        """A state to go on from, on this device; the random streams go on from it, too."""
+        if state.latents.shape != shape:
+            raise RequestError(
+                f"The saved latents have shape {tuple(state.latents.shape)}, not {shape}.", "Start the run again."
+            )
+        if state.draws is not None:
+            draws.restore(state.draws)
+        return state.to(self.device)
+
+    @contextlib.contextmanager
+    def _in_place(self, model: torch.nn.Module) -> Iterator[None]:
+        """A network is on the device while it is used, also where it is kept in main memory otherwise."""
+        if self.plan.offload == "none":
+            yield
+            return
+        torch.nn.Module.to(model, device=self.device)
+        try:
+            yield
+        finally:
+            torch.nn.Module.to(model, device="cpu")
+
+    def _encode_text(self, prompt: str, negative_prompt: str, on_warning: Callable[[str], None]) -> torch.Tensor:
         """(2, 77, D): embeddings of the negative prompt, then of the prompt."""
         texts, length = [negative_prompt, prompt], self.tokenizer.model_max_length
         for tokens in self.tokenizer(texts).input_ids:
             if len(tokens) > length:
                 unread = self.tokenizer.decode(tokens[length - 1 : -1])
-                message = f'The prompt is too long for the model, which does not read "{unread}".'
-                warnings.warn(message, PromptWarning, stacklevel=2)
+                on_warning(f'The prompt is too long for the model, which does not read "{unread}".')
         tokens = self.tokenizer(
             texts,
             padding="max_length",
@@ -348,20 +382,48 @@ class CollaborativeVideoPipeline:
         )
         return self.text_encoder(tokens.input_ids.to(self.device))[0]
 
-    def _encode_cameras(self, cameras: Cameras) -> list[torch.Tensor]:
-        """Camera features per U-Net level, (V, C_i, F, h_i, w_i)."""
-        return self.camera_encoder(plucker_maps(cameras, self.device).transpose(1, 2).to(self.dtype))
-
-    def _decode(self, latents: torch.Tensor, report: Callable[[Progress], None]) -> np.ndarray:
+    def _decode(self, latents: torch.Tensor, plan: MemoryPlan, hooks: Hooks) -> np.ndarray:
         """(V, C, F, h, w) to (V, F, H, W, 3) in [0, 1]."""
         views, _, frames = latents.shape[:3]
         flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
         images = []
-        for batch in flat.to(self.dtype).split(DECODE_BATCH):
-            decoded = self.vae.decode(batch, return_dict=False)[0].float()
-            images.append((decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu())
-            report(Progress("decoding", sum(map(len, images)), views * frames))
+        with self._in_place(self.vae):
+            for batch in flat.to(self.dtype).split(plan.decode_batch):
+                decoded = self.vae.decode(batch, return_dict=False)[0].float()
+                images.append((decoded / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu())
+                hooks.on_progress(Progress("decoding", sum(map(len, images)), views * frames))
         return torch.cat(images).unflatten(0, (views, frames)).numpy()
+
+
+def _plan(plan: MemoryPlan | None, dtype: torch.dtype | None) -> MemoryPlan:
+    plan = plan or MemoryPlan()
+    return plan if dtype is None else replace(plan, precision=precision_of(dtype))
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """How often a run predicts the noise."""
+
+    steps: int
+    multistep: int
+    accumulate: int
+
+    @classmethod
+    def of(cls, settings: SamplingSettings) -> _Schedule:
+        """From settings with every number set."""
+        steps, multistep, accumulate = settings.num_inference_steps, settings.multistep, settings.accumulate_step
+        assert steps is not None
+        assert multistep is not None
+        assert accumulate is not None
+        return cls(steps, multistep, accumulate)
+
+    def predictions(self) -> int:
+        """Of a whole run."""
+        return unet_calls(self.steps, self.multistep, self.accumulate)
+
+    def predictions_before(self, state: SamplerState) -> int:
+        """Of a run up to a state."""
+        return (state.index * self.multistep + state.recurrence) * self.accumulate
 
 
 def _load_component(model_class: type[Any], folder: Path) -> Any:

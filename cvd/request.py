@@ -1,70 +1,246 @@
-"""The settings of a generation, checked before any weight is loaded."""
+"""What a generation is asked for and what it gives back: known to every model family, and free of torch."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-from .cameras.cameras import Cameras
-from .errors import RequestError
-from .sampling.denoise import SolverName, check_steps
-from .sampling.pairing import default_schedule
+import msgspec
+import numpy as np
+
+from protocol.models import ModelInfo
+from protocol.settings import SETTINGS, SamplingSettings
+
+from .cameras import Cameras
+from .errors import PromptWarning, RequestError
 
 if TYPE_CHECKING:
-    from .pipeline import Output
+    import torch
+
+    from .conditioning.epipolar import Slope
+    from .sampling.state import SamplerState
 
 MAX_FRAMES = 128
-MAX_SEED = 2**63 - 1
+
+TRAIN_TIMESTEPS = 1000
+FEW_STEPS = 100
+NOISE_FROM = 900
+"""From this timestep on, a video's share in its latents is at most 7 % in amplitude."""
+
+DRAFT_SHARE = 3
+"""A draft has this many times fewer steps."""
 
 
-def with_defaults(multistep: int | None, accumulate_step: int | None, views: int) -> tuple[int, int]:
-    """(multistep, accumulate_step), where None stands for the official setting for the number of views."""
-    schedule = default_schedule(views)
-    return (
-        schedule[0] if multistep is None else multistep,
-        schedule[1] if accumulate_step is None else accumulate_step,
+@dataclass(frozen=True)
+class Progress:
+    """How far a generation is: `step` of `of` network calls (denoising) or frames (decoding) are done in `stage`."""
+
+    stage: Literal["encoding", "denoising", "decoding"]
+    step: int
+    of: int
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What a generation gives.
+
+    videos: (V, F, H, W, 3) float32 sRGB in [0, 1]. latents: (V, C, F, h, w) float32. A latent covers the same number of
+    pixels in both directions: 8 for SD 1.5, whose C is 4.
+    """
+
+    videos: np.ndarray
+    latents: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Pins:
+    """Random draws that the caller gives, in place of the seed's. They make tests repeatable.
+
+    latents: initial noise (V, C, F, h, w). pairings: permutations of range(V), one for every prediction of the noise; a
+    prediction is one network call, or one for every window. renoise: gives the n-th noise of a shape. pseudo_slope: a
+    fraction of pi, or "horizontal", in place of one draw for every prediction.
+    """
+
+    latents: np.ndarray | torch.Tensor | None = None
+    pairings: Iterable[Sequence[int]] | None = None
+    renoise: Callable[[int, tuple[int, ...]], np.ndarray] | None = None
+    pseudo_slope: Slope | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Everything that defines one generation.
+
+    prompt, negative_prompt: what the scene shows, and what it must not show; all views share them.
+    cameras: V views of F frames.
+    settings: how the model is sampled from; None in them stands for the model's own value.
+    anchors: what an earlier run gave for the first A of these cameras. Those views come back unchanged, and the others
+        are made consistent with them.
+    pins: random draws in place of the seed's.
+    """
+
+    prompt: str
+    cameras: Cameras
+    negative_prompt: str = ""
+    settings: SamplingSettings = field(default_factory=SamplingSettings)
+    anchors: Output | None = None
+    pins: Pins = field(default_factory=Pins)
+
+    def resolved(self, info: ModelInfo) -> SamplingSettings:
+        """The settings with every number set, see `resolved_settings`."""
+        return resolved_settings(self.settings, info, self.cameras.views)
+
+    def check(self, info: ModelInfo | None = None) -> None:
+        """Checks what can be checked without loading a model.
+
+        Args:
+            info: of the model that is asked; without one, what holds for all models is checked.
+
+        Raises:
+            RequestError: a setting out of its range, a size or a number of frames that the model does not make, or
+                anchors that do not go with the cameras.
+        """
+        check_settings(self.settings)
+        frames = self.cameras.frames
+        if frames > MAX_FRAMES:
+            raise RequestError(
+                f"{frames} frames are too many: at most {MAX_FRAMES} can be made.",
+                "Sample the cameras at fewer frames, or make the shot in parts.",
+            )
+        if info is not None:
+            check_steps(self.resolved(info))
+            if not info.frames.allows(frames):
+                raise RequestError(
+                    f'The model "{info.name}" makes no videos of {frames} frames.',
+                    f"Use {info.frames.nearest(frames)} frames, for instance.",
+                )
+        if self.anchors is not None:
+            _check_anchors(self.anchors, self.cameras)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The sampler has taken one step: a timestep, or one recurrence of it.
+
+    index, of: which of the timesteps, counted from 0. timestep: in training's count, 0 .. 999. state: from which the
+    run can go on. predict_clean: see `clean`.
+    """
+
+    index: int
+    of: int
+    timestep: float
+    state: SamplerState
+    predict_clean: Callable[[], torch.Tensor]
+
+    @property
+    def latents(self) -> torch.Tensor:
+        """(V, C, F, h, w) after the step."""
+        return self.state.latents
+
+    def clean(self) -> torch.Tensor:
+        """The latents (V, C, F, h, w) without noise, as this step predicts them. Computed when asked for."""
+        return self.predict_clean()
+
+
+def ignore(_: Any) -> None:
+    """A hook that does nothing."""
+
+
+def warn(message: str) -> None:
+    """A hook that warns as Python programs do."""
+    warnings.warn(message, PromptWarning, stacklevel=2)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who hears of a run. What a hook raises ends the run.
+
+    on_progress: called after every network call and every batch of decoded frames.
+    on_step: called after every step of the sampler; previews, saving and going on hang on it.
+    on_warning: told what the model does not do of what was asked for. By default it is a `PromptWarning` of Python's.
+    """
+
+    on_progress: Callable[[Progress], None] = ignore
+    on_step: Callable[[Step], None] = ignore
+    on_warning: Callable[[str], None] = warn
+
+
+def official_schedule(views: int) -> tuple[int, int]:
+    """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
+
+    Two views have a single pairing, so neither recurrence nor accumulation adds anything. 3 and 5 views take the
+    setting of one more view. More than 6 views take that of 6, because the release gives no further ones.
+    """
+    if views <= 2:
+        return 1, 1
+    if views <= 4:
+        return 3, 1
+    return 6, 2
+
+
+def resolved_settings(settings: SamplingSettings, info: ModelInfo, views: int) -> SamplingSettings:
+    """The settings with every number set: the caller's, else the model's own, else the official ones for the views."""
+    multistep, accumulate_step = official_schedule(views)
+    official = SamplingSettings(scheduler="ddim", multistep=multistep, accumulate_step=accumulate_step)
+    chosen: dict[str, Any] = {}
+    for each in (official, info.defaults, settings):
+        chosen |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
+    return SamplingSettings(**chosen)
+
+
+def draft_settings(settings: SamplingSettings, info: ModelInfo) -> SamplingSettings:
+    """A quick look: a third of the model's steps with a second-order solver, and a single pairing in each.
+
+    What the caller has set stays.
+    """
+    quick = {
+        "num_inference_steps": max(1, (info.defaults.num_inference_steps or DRAFT_SHARE) // DRAFT_SHARE),
+        "scheduler": "dpmsolver++",
+        "multistep": 1,
+        "accumulate_step": 1,
+    }
+    return msgspec.structs.replace(
+        settings, **{name: value for name, value in quick.items() if getattr(settings, name) is None}
     )
 
 
-def check_request(
-    cameras: Cameras,
-    num_inference_steps: int,
-    multistep: int | None = None,
-    accumulate_step: int | None = None,
-    anchors: Output | None = None,
-    scheduler: SolverName = "ddim",
-    guidance_scale: float = 1.0,
-    seed: int = 0,
-) -> None:
-    """Checks what can be checked without a model.
+def check_settings(settings: SamplingSettings) -> None:
+    """Raises RequestError for a setting out of its range, by its name."""
+    for setting in SETTINGS:
+        value = getattr(settings, setting.name)
+        if not setting.allows(value):
+            raise RequestError(f"{setting.name} is {repr(value)[:40]}.", f"Use {setting.range_text}.")
+    check_steps(settings)
 
-    Args:
-        as `CollaborativeVideoPipeline.__call__`.
+
+def check_steps(settings: SamplingSettings) -> None:
+    """Checks that DDIM can take so many steps.
+
+    DDIM's timesteps are the multiples of 1000 // steps, and one more. Most numbers of steps above a hundred leave out
+    the noisiest timesteps, and with those the layout of the videos. Very few steps do so too, but as officially.
 
     Raises:
-        RequestError: a setting outside its range, or anchors that do not go with the cameras.
+        RequestError: it cannot.
     """
-    if cameras.frames > MAX_FRAMES:
+    steps = settings.num_inference_steps
+    if settings.scheduler not in (None, "ddim") or steps is None or steps <= FEW_STEPS:
+        return
+    stride = TRAIN_TIMESTEPS // steps
+    first = stride * (steps - 1) + 1
+    if first < NOISE_FROM:
         raise RequestError(
-            f"{cameras.frames} frames are too many: at most {MAX_FRAMES} can be made.",
-            "Sample the cameras at fewer frames, or make the shot in parts.",
+            f"DDIM with {steps} steps would start at timestep {first}, where videos are not all noise.",
+            f"Use {TRAIN_TIMESTEPS // (stride + 1)} or {TRAIN_TIMESTEPS // stride} steps, or another scheduler.",
         )
-    check_steps(scheduler, num_inference_steps)
-    if any(value is not None and value < 1 for value in (multistep, accumulate_step)):
-        raise RequestError(f"multistep is {multistep}, accumulate_step {accumulate_step}.", "Both start at 1.")
-    if not math.isfinite(guidance_scale):
-        raise RequestError(f"guidance_scale is {guidance_scale}.", "Use a number; 8.5 is the official one.")
-    if not 0 <= seed <= MAX_SEED:
-        raise RequestError(f"The seed is {seed}.", f"Use 0 to {MAX_SEED}.")
-    if anchors is not None:
-        _check_anchors(anchors, cameras)
 
 
 def _check_anchors(anchors: Output, cameras: Cameras) -> None:
     """Whether finished views can come first among the cameras; only a model knows how large its latents are."""
     videos, latents = anchors.videos.shape, anchors.latents.shape
     size = (cameras.frames, cameras.height, cameras.width, 3)
-    fit_each_other = len(latents) == 5 and (latents[0], latents[2]) == videos[:2]
+    fit_each_other = len(latents) == 5 and latents[0] == videos[0]
     if not fit_each_other or videos[1:] != size or videos[0] >= cameras.views:
         raise RequestError(
             f"The finished views have frames of shape {videos} and latents of shape {latents}; {cameras.views} views "

@@ -62,8 +62,8 @@ class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     K: (V, F, 3, 3) in pixels of width x height. scale: the factor from the units of the scene, or of the camera files,
     to those of `c2w`. anchored_views: how many views, the first ones, came from an earlier take. created: seconds since
     the epoch. seconds: how long the generation took. job_id: of the service's job; None without a service.
-    scene: where in Blender it belongs; None for cameras from elsewhere. cameras_from: the command line's options that
-    made the cameras. files: the take's frames and latents, relative to its folder.
+    scene: where in Blender it belongs; None for cameras from elsewhere. options: what the command line was asked for
+    besides. files: the take's frames and latents, relative to its folder.
     """
 
     format: Literal["collaborative-cameras take"] = TAKE_FORMAT
@@ -85,7 +85,7 @@ class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     anchored_views: int = 0
     warnings: tuple[str, ...] = ()
     scene: SceneSpan | None = None
-    cameras_from: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     files: tuple[str, ...] = ()
 
     @property

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from ..evaluation.unet_cost import SCALE_FACTOR, Comparison, compare
+from ..memory import PRECISIONS
 from ..models.unet import CollaborativeUNet
-from ..weights.files import read_config
+from ..weights.configs import read_config
+from ..weights.devices import DTYPES
 from ..weights.model_info import STARTER, vae_scale_factor
-from .model_options import DTYPES
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="width and height (default 256)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="timed calls of each (default 3)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:N")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the weights (default float32)")
+    parser.add_argument("--dtype", choices=PRECISIONS, default="float32", help="of the weights (default float32)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(func=run)
 

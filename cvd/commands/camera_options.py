@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
+
+from protocol.models import ModelInfo
 
 from ..cameras.cameras import Cameras
 from ..cameras.files import cameras_from_realestate, read_colmap, read_transforms
@@ -13,7 +16,6 @@ from ..cameras.files.realestate import SOURCE_ASPECT, SOURCE_SIZE
 from ..cameras.patterns import PATTERNS, pattern_cameras
 from ..errors import RequestError
 from ..takes.takes import FinishedTake
-from ..weights.model_info import ModelInfo
 
 TEXT_FILES_ONLY = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
 
@@ -65,10 +67,23 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class ChosenCameras:
+    """The cameras that the options ask for.
+
+    scale: the factor that brought them from the units of their files to the present ones. remarks: lines for the user
+    on what was done to them.
+    """
+
+    cameras: Cameras
+    scale: float
+    remarks: tuple[str, ...]
+
+
 def load_cameras(
     arguments: argparse.Namespace, model: ModelInfo | None = None, anchor: FinishedTake | None = None
-) -> tuple[Cameras, float]:
-    """The cameras that the options ask for, and the factor they were scaled by.
+) -> ChosenCameras:
+    """The cameras that the options ask for.
 
     Args:
         model: gives frames and size where the options do not; without one, files keep theirs.
@@ -83,17 +98,18 @@ def load_cameras(
         size, frames = (anchor.cameras.height, anchor.cameras.width), anchor.cameras.frames
     elif frames is None and (model is not None or arguments.pattern):
         frames = FRAMES
+    remarks: list[str] = []
     if arguments.pattern:
         cameras = _pattern(arguments, size, frames, model)
     elif arguments.cameras:
         cameras = _text_files(arguments, size, frames, model)
     else:
-        cameras = _sized_files(arguments, size, model)
+        cameras = _sized_files(arguments, size, model, remarks)
         cameras = cameras if frames is None else cameras.resampled(frames)
-    factor = _scale_factor(cameras, arguments.scale) if anchor is None else anchor.scale
+    factor = _scale_factor(cameras, arguments.scale, remarks) if anchor is None else anchor.record.scale
     if anchor is not None and factor != 1:
-        print(f"Scaled by {factor:.4g}, as the finished views are.")
-    return cameras.scaled(factor), factor
+        remarks.append(f"Scaled by {factor:.4g}, as the finished views are.")
+    return ChosenCameras(cameras.scaled(factor), factor, tuple(remarks))
 
 
 def camera_arguments(arguments: argparse.Namespace) -> dict[str, object]:
@@ -129,7 +145,7 @@ def _check_combination(arguments: argparse.Namespace, anchor: FinishedTake | Non
 def _pattern(
     arguments: argparse.Namespace, size: tuple[int, int] | None, frames: int, model: ModelInfo | None
 ) -> Cameras:
-    native = PATTERN_SIZE if model is None else model.native_size
+    native = PATTERN_SIZE if model is None else model.sizes.native
     height, width = size or (native, native)
     views = 2 if arguments.views is None else arguments.views
     distance = 0.5 if arguments.camera_dist is None else arguments.camera_dist
@@ -142,7 +158,7 @@ def _text_files(
     source = _parse_size(arguments.source_aspect, "--source-aspect")
     if size is None:
         # Videos are square, as the official ones; files that go to another format should lose nothing.
-        size = _source_size(source) if model is None else (model.native_size, model.native_size)
+        size = _source_size(source) if model is None else (model.sizes.native, model.sizes.native)
     return cameras_from_realestate(
         arguments.cameras,
         *size,
@@ -161,8 +177,10 @@ def _source_size(source: tuple[int, int] | None) -> tuple[int, int]:
     return source
 
 
-def _sized_files(arguments: argparse.Namespace, size: tuple[int, int] | None, model: ModelInfo | None) -> Cameras:
-    """Cameras of a file that gives the images' size."""
+def _sized_files(
+    arguments: argparse.Namespace, size: tuple[int, int] | None, model: ModelInfo | None, remarks: list[str]
+) -> Cameras:
+    """Cameras of a file that gives the images' size. What becomes of the images is added to `remarks`."""
 
     def choose_size(height: int, width: int) -> tuple[int, int]:
         chosen = size or ((height, width) if model is None else _model_size(height, width, model))
@@ -174,7 +192,7 @@ def _sized_files(arguments: argparse.Namespace, size: tuple[int, int] | None, mo
         if chosen != (height, width):
             scale = max(chosen[0] / height, chosen[1] / width)
             kept = chosen[0] * chosen[1] / (scale * height * scale * width)
-            print(
+            remarks.append(
                 f"The files' images of {width} x {height} pixels become {chosen[1]} x {chosen[0]}: scaled by "
                 f"{scale:.4g}, and {1 - kept:.1%} cropped."
             )
@@ -186,7 +204,7 @@ def _sized_files(arguments: argparse.Namespace, size: tuple[int, int] | None, mo
 
 
 def _model_size(height: int, width: int, model: ModelInfo) -> tuple[int, int]:
-    return size_of_area(height, width, model.native_size, model.size_multiple)
+    return size_of_area(height, width, model.sizes.native, model.sizes.multiple)
 
 
 def size_of_area(height: int, width: int, side: float, multiple: int) -> tuple[int, int]:
@@ -199,14 +217,14 @@ def size_of_area(height: int, width: int, side: float, multiple: int) -> tuple[i
     return rounded(side / math.sqrt(aspect)), rounded(side * math.sqrt(aspect))
 
 
-def _scale_factor(cameras: Cameras, largest: float | None) -> float:
+def _scale_factor(cameras: Cameras, largest: float | None, remarks: list[str]) -> float:
     motion = cameras.largest_motion()
-    print(f"The cameras move at most {motion:.3g} units from their first frames.")
+    remarks.append(f"The cameras move at most {motion:.3g} units from their first frames.")
     if largest is None:
         return 1.0
     if not 0 < largest < math.inf or motion == 0:
         raise RequestError(f"Cameras that move {motion:.3g} cannot be scaled to {largest:.3g}.", "Leave --scale out.")
-    print(f"Scaled by {largest / motion:.4g}, so that they move at most {largest:.3g}.")
+    remarks.append(f"Scaled by {largest / motion:.4g}, so that they move at most {largest:.3g}.")
     return largest / motion
 
 

@@ -12,11 +12,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from protocol.takes import TAKE_FILE, UNFINISHED_FILE
+
 from ..cameras.cameras import Cameras
 from ..cameras.files import write_colmap, write_realestate, write_transforms
 from ..cameras.plots import plot_trajectories
 from ..errors import RequestError
-from ..takes.takes import TAKE_FILE, UNFINISHED_FILE, check_writable, writing
+from ..takes.takes import check_writable, writing
 from .camera_options import add_camera_options, load_cameras, output_option
 
 FORMATS = ("realestate", "transforms", "colmap")
@@ -49,8 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise RequestError(f"{out} holds a take, whose cameras would be replaced.", "Choose another folder.")
     if arguments.plot is not None and arguments.plot.suffix.lower() != ".png":
         raise RequestError(f"--plot {arguments.plot} is not the name of a PNG file.", "Use trajectories.png, for one.")
-    cameras, _ = load_cameras(arguments)
-    _print_figures(cameras)
+    chosen = load_cameras(arguments)
+    cameras = chosen.cameras
+    for remark in chosen.remarks:
+        print(remark)
+    _print_measures(cameras)
     if arguments.plot is not None:
         with writing(arguments.plot):
             arguments.plot.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +86,7 @@ def _write(out: Path, cameras: Cameras, formats: Sequence[str]) -> None:
     print(f"Picture: {out / 'trajectories.png'}")
 
 
-def _print_figures(cameras: Cameras) -> None:
+def _print_measures(cameras: Cameras) -> None:
     table = Table("view", "frames", "size", "largest motion", "field of view", "from view 0 in frame 0", box=box.SIMPLE)
     for view in range(cameras.views):
         low, high = _fields_of_view(cameras, view)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from ..errors import CVDError, PromptWarning
+from ..errors import CVDError
 from ..training import cli as training_cli
 from . import benchmark, cameras, convert, evaluate, generate, videos
 
@@ -29,8 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         library.set_verbosity_error()
         library.disable_progress_bar()  # one for every file of a model, of which most take no time
     try:
-        with _plain_prompt_warnings():
-            arguments.func(arguments)
+        arguments.func(arguments)
     except CVDError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -38,24 +34,3 @@ def main(argv: list[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     return 0
-
-
-@contextmanager
-def _plain_prompt_warnings() -> Iterator[None]:
-    """Shows them in a line: where in the code they come from is of no use to who wrote the prompt."""
-    usual = warnings.formatwarning
-
-    def plain(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-    ) -> str:
-        if issubclass(category, PromptWarning):
-            return f"warning: {message}\n"
-        return usual(message, category, filename, lineno, line)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", PromptWarning)
-        warnings.formatwarning = plain
-        try:
-            yield
-        finally:
-            warnings.formatwarning = usual

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..errors import RequestError
 from ..takes.takes import check_writable, writing
-from ..weights.model_info import INFO_FILE, STARTER_NAME
+from ..weights.model_info import INFO_FILE
+from ..weights.registry import InstalledModel, Registry
 from .camera_options import output_option
-from .model_options import add_model_options, find_model, load_model
+from .model_options import add_model_options, load_model, load_options
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,10 +29,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Loads the model and writes it, in place of an older one."""
-    find_model(arguments)
+    from ..pipeline import CollaborativeVideoPipeline
+
+    registry, options = Registry(), load_options(arguments)
+    found = registry.open(arguments.model)
     out: Path = arguments.out
-    _check_output(out, arguments.model)
-    model = load_model(arguments)
+    _check_output(out, found)
+    model = load_model(arguments, registry, found, options)
+    if not isinstance(model, CollaborativeVideoPipeline):
+        raise RequestError(f'The model "{found.name}" is in one folder already.', "Use it as it is.")
     with writing(out):
         (out / INFO_FILE).unlink(missing_ok=True)  # written last: a folder that has it is whole
         model.save_pretrained(out)
@@ -39,9 +45,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{size / 1e9:.2f} GB: {out}")
 
 
-def _check_output(out: Path, model: str) -> None:
+def _check_output(out: Path, model: InstalledModel) -> None:
     check_writable(out)
-    if model != STARTER_NAME and out.resolve() == Path(model).resolve():
+    if out.resolve() == model.folder.resolve():
         raise RequestError("A model cannot be written over itself.", "Choose another --out.")
     if out.is_dir() and any(out.iterdir()) and not (out / INFO_FILE).is_file():
         raise RequestError(

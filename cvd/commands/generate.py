@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from ..cameras.cameras import Cameras
+from protocol.models import ModelInfo, ModelReference
+from protocol.settings import SETTINGS, SamplingSettings
+from protocol.takes import TakeRecord
+
+from ..cameras import Cameras
 from ..errors import RequestError
-from ..pipeline import CollaborativeVideoPipeline, Output, Progress
-from ..presets import draft_settings
-from ..request import check_request
-from ..sampling.denoise import SOLVERS
-from ..sampling.pairing import default_schedule
+from ..family import VideoModel
+from ..request import Hooks, Output, Progress, Request, draft_settings
+from ..takes.record import make_record
 from ..takes.takes import check_take_folder, read_take, write_take
-from ..weights.model_info import ModelInfo
+from ..weights.registry import Registry
 from .camera_options import add_camera_options, camera_arguments, load_cameras, output_option
-from .model_options import add_model_options, find_model, load_model
+from .model_options import add_model_options, load_model, load_options
 from .prompts import Prompt, checked_seeds, read_prompts
+
+SHORT_NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
+"""Of settings whose option is not named as the setting is."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,11 +50,16 @@ def add_parser(subparsers: Any) -> None:
     text.add_argument("--prompt-file", metavar="FILE", help="prompts, negative prompts and seeds as JSON, see the docs")
     text.add_argument("--seed", type=int, nargs="+", metavar="N", help="one or several (default 0)")
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("--steps", type=int, help="denoising steps (default: the model's)")
-    sampling.add_argument("--guidance", type=float, help="guidance scale (default: the model's)")
-    sampling.add_argument("--scheduler", choices=SOLVERS, help="solver (default: ddim, the official one)")
-    sampling.add_argument("--multistep", type=int, help="recurrences per step (default: by the number of views)")
-    sampling.add_argument("--accumulate-step", type=int, help="matchings per recurrence (default: by number of views)")
+    for setting in SETTINGS:
+        if setting.name != "seed":  # several seeds can be given at once, see above
+            sampling.add_argument(
+                f"--{_option(setting.name)}",
+                dest=setting.name,
+                type=setting.kind,
+                choices=setting.choices or None,
+                metavar=None if setting.choices else "N",
+                help=f"{setting.description.lower()}, {setting.range_text} (default: the model's)",
+            )
     sampling.add_argument("--draft", action="store_true", help="a quick look, at a third of the steps or less")
     sampling.add_argument(
         "--anchor",
@@ -76,29 +88,29 @@ def run(arguments: argparse.Namespace) -> None:
     """
     runs = _runs(arguments)
     anchor = None if arguments.anchor is None else read_take(arguments.anchor)
-    info = find_model(arguments)
-    cameras, scale = load_cameras(arguments, info, anchor)
-    if anchor is not None:
-        cameras = _joined(anchor.cameras, cameras)
-    settings = _settings(arguments, info, cameras.views)
+    registry, options = Registry(), load_options(arguments)
+    found = registry.open(arguments.model)
+    chosen = load_cameras(arguments, found.info, anchor)
+    for remark in chosen.remarks:
+        print(remark)
+    cameras = chosen.cameras if anchor is None else _joined(anchor.cameras, chosen.cameras)
     finished = None if anchor is None else anchor.output
-    check_request(cameras, anchors=finished, **settings)
+    settings = _settings(arguments, found.info)
     for each in runs:
+        _request(each, cameras, settings, finished).check(found.info)
         check_take_folder(each.folder)
-    pipe = load_model(arguments)
-    common = _made_from(arguments, pipe) | {
-        "scale": scale,
-        "anchored_views": 0 if finished is None else len(finished.latents),
-        **settings,
-    }
+    model = load_model(arguments, registry, found, options)
+    reference = registry.reference(found, options)
     for number, each in enumerate(runs, 1):
         if len(runs) > 1:
             print(f"[{number}/{len(runs)}] {each.prompt.text}, seed {each.seed}")
+        request = _request(each, cameras, settings, finished)
         start = time.monotonic()
-        output = _generate(pipe, each, cameras, settings | {"anchors": finished})
+        told: list[str] = []
+        output = _generate(model, request, told)
         seconds = round(time.monotonic() - start, 1)
-        own = {"prompt": each.prompt.text, "negative_prompt": each.prompt.negative, "seed": each.seed}
-        write_take(each.folder, output, cameras, own | common | {"seconds": seconds})
+        record = _record(request, found.info, reference, seconds, chosen.scale, told, _options(arguments))
+        write_take(each.folder, output, record)
         print(f"{cameras.views} views of {cameras.frames} frames in {seconds} s: {each.folder}")
 
 
@@ -124,26 +136,21 @@ def _prompts(arguments: argparse.Namespace) -> list[Prompt]:
     return [Prompt(each.text, each.negative, each.seeds or seeds) for each in prompts]
 
 
-def _settings(arguments: argparse.Namespace, info: ModelInfo, views: int) -> dict[str, Any]:
-    """How to sample: what is asked for, or else what suits the model and the number of views."""
-    multistep, accumulate_step = default_schedule(views)
-    settings = {
-        "num_inference_steps": info.num_inference_steps,
-        "guidance_scale": info.guidance_scale,
-        "scheduler": "ddim",
-        "multistep": multistep,
-        "accumulate_step": accumulate_step,
-    }
-    if arguments.draft:
-        settings |= draft_settings(info)
-    asked = {
-        "num_inference_steps": arguments.steps,
-        "guidance_scale": arguments.guidance,
-        "scheduler": arguments.scheduler,
-        "multistep": arguments.multistep,
-        "accumulate_step": arguments.accumulate_step,
-    }
-    return settings | {name: value for name, value in asked.items() if value is not None}
+def _option(setting: str) -> str:
+    """The option's name of a setting."""
+    return SHORT_NAMES.get(setting, setting).replace("_", "-")
+
+
+def _settings(arguments: argparse.Namespace, info: ModelInfo) -> SamplingSettings:
+    """How to sample, apart from the seed: what is asked for, and for a draft what makes it quick."""
+    names = [setting.name for setting in SETTINGS if setting.name != "seed"]
+    asked = SamplingSettings(**{name: getattr(arguments, name) for name in names})
+    return draft_settings(asked, info) if arguments.draft else asked
+
+
+def _request(wanted: _Run, cameras: Cameras, settings: SamplingSettings, anchors: Output | None) -> Request:
+    settings = msgspec.structs.replace(settings, seed=wanted.seed)
+    return Request(wanted.prompt.text, cameras, wanted.prompt.negative, settings, anchors)
 
 
 def _joined(finished: Cameras, new: Cameras) -> Cameras:
@@ -152,7 +159,13 @@ def _joined(finished: Cameras, new: Cameras) -> Cameras:
     return Cameras(c2w, K, finished.height, finished.width)
 
 
-def _generate(pipe: CollaborativeVideoPipeline, wanted: _Run, cameras: Cameras, settings: dict[str, Any]) -> Output:
+def _generate(model: VideoModel, request: Request, told: list[str]) -> Output:
+    """Shows progress and warnings; these are added to `told`, too."""
+
+    def warn(message: str) -> None:
+        told.append(message)
+        print(f"warning: {message}", file=sys.stderr)
+
     with ProgressBar(
         TextColumn("{task.description:>10}"),
         BarColumn(),
@@ -161,8 +174,7 @@ def _generate(pipe: CollaborativeVideoPipeline, wanted: _Run, cameras: Cameras, 
         TextColumn("left"),
         TimeRemainingColumn(),
     ) as bar:
-        prompt = wanted.prompt
-        return pipe(prompt.text, cameras, prompt.negative, seed=wanted.seed, on_step=_reporter(bar), **settings)
+        return model.generate(request, Hooks(on_progress=_reporter(bar), on_warning=warn))
 
 
 def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
@@ -177,18 +189,39 @@ def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
     return show
 
 
-def _made_from(arguments: argparse.Namespace, pipe: CollaborativeVideoPipeline) -> dict[str, Any]:
-    """What all runs have in common, apart from the sampling settings: enough to repeat them."""
+def _record(
+    request: Request,
+    info: ModelInfo,
+    model: ModelReference,
+    seconds: float,
+    scale: float,
+    told: list[str],
+    options: dict[str, Any],
+) -> TakeRecord:
+    return make_record(
+        request.cameras,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        settings=request.resolved(info),
+        model=model,
+        seconds=seconds,
+        scale=scale,
+        anchored_views=0 if request.anchors is None else len(request.anchors.videos),
+        warnings=told,
+        options=options,
+    )
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What all runs have in common beside the settings: enough to repeat them."""
     return {
-        "model": asdict(pipe.model_info),
-        "weights": {
-            "model": arguments.model,
-            "base_model": arguments.base_model,
-            "adapter": not arguments.no_adapter,
-            "lora": [text if "=" in text else f"{text}=1" for text in arguments.lora],
-            "dtype": str(pipe.dtype).removeprefix("torch."),
-            "device": str(pipe.device),
-        },
         "cameras": camera_arguments(arguments),
         "anchor": None if arguments.anchor is None else str(arguments.anchor),
+        "draft": arguments.draft,
+        "model": arguments.model,
+        "base_model": None if arguments.base_model is None else str(arguments.base_model),
+        "adapter": not arguments.no_adapter,
+        "lora": [text if "=" in text else f"{text}=1" for text in arguments.lora],
+        "device": arguments.device,
+        "dtype": arguments.dtype,
     }

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol.settings import MAX_SEED
+
 from ..errors import RequestError
-from ..request import MAX_SEED
 
 LAYOUT = 'It is {"prompts": [...], "negative_prompts": [...], "seeds": [...]}; the last two are optional.'
 

@@ -33,9 +33,6 @@ SMALLEST_EXTENT = 0.1
 """Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline.
 Cameras that lie closer together than this are spread to it: those in a tiny scene should attend as in a large one."""
 
-BIAS_BUDGET = 4 * 1024**3
-"""Bytes of biases that are kept for one set of cameras, unless a single U-Net call needs more."""
-
 
 def fundamental_matrices(c2w_query: Array, K_query: Array, c2w_key: Array, K_key: Array) -> Array:
     """F with y^T F x = 0 for projections x, y of one point into the query's and the key's camera.
@@ -143,10 +140,13 @@ def bias_without_baseline(
 class PairBias(Protocol):
     """What gives the attention bias between two views: their cameras (`EpipolarBias`) or, in training, homographies."""
 
-    in_use: frozenset[tuple[int, int]]
+    def pair(
+        self, query: int, key: int, rows: int, columns: int, slope: Slope, in_use: frozenset[tuple[int, int]]
+    ) -> torch.Tensor:
+        """Bias (F, L, L) between the pixels of two views on a feature map of rows x columns.
 
-    def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
-        """Bias (F, L, L) between the pixels of two views on a feature map of rows x columns."""
+        in_use: pairs (query, key) of the present U-Net call, whose layers ask for them again and again.
+        """
 
 
 class EpipolarBias:
@@ -158,7 +158,7 @@ class EpipolarBias:
     Args:
         cameras: V views of F frames.
         dtype, device: of the biases, those of the U-Net's activations.
-        budget: bytes of biases to keep; the least recently used pair goes first, but never one of `in_use`.
+        budget: bytes of biases to keep; the least recently used pair goes first, but never one that is in use.
         without_baseline: what frames without a baseline take, as the model was trained.
     """
 
@@ -167,7 +167,7 @@ class EpipolarBias:
         cameras: Cameras,
         dtype: torch.dtype,
         device: torch.device | str,
-        budget: int = BIAS_BUDGET,
+        budget: int,
         without_baseline: WithoutBaseline = "line",
     ) -> None:
         self.cameras, self.dtype, self.device, self.budget = cameras, dtype, device, budget
@@ -176,11 +176,20 @@ class EpipolarBias:
         self._extent = np.linalg.norm(centres[:, None] - centres[None], axis=-1).max()
         self._extent = max(self._extent, np.linalg.norm(centres - centres[:, :1], axis=-1).max())
         self._kept: OrderedDict[tuple[int, int, int, int], tuple[torch.Tensor, Slope]] = OrderedDict()
-        self.in_use: frozenset[tuple[int, int]] = frozenset()
-        """Pairs (query, key) of the present U-Net call, whose layers ask for them again and again."""
 
-    def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
+    def pair(
+        self,
+        query: int,
+        key: int,
+        rows: int,
+        columns: int,
+        slope: Slope,
+        in_use: frozenset[tuple[int, int]] = frozenset(),
+    ) -> torch.Tensor:
         """Bias between the pixels of view `query` and those of view `key` on a feature map of rows x columns.
+
+        Args:
+            in_use: pairs of the present U-Net call, which stay.
 
         Returns:
             (F, L, L) with L = rows * columns.
@@ -189,7 +198,7 @@ class EpipolarBias:
         degenerate = self._degenerate(query, key)
         if name not in self._kept:
             bias = self._compute(query, key, rows, columns, slope, np.arange(self.cameras.frames))
-            self._make_room(bias.nbytes)
+            self._make_room(bias.nbytes, in_use)
         else:
             bias, last_slope = self._kept[name]
             if self.without_baseline == "line" and degenerate.size and slope != last_slope:
@@ -229,9 +238,9 @@ class EpipolarBias:
             )
         return bias.to(self.dtype)
 
-    def _make_room(self, nbytes: int) -> None:
+    def _make_room(self, nbytes: int, in_use: frozenset[tuple[int, int]]) -> None:
         held = sum(bias.nbytes for bias, _ in self._kept.values())
-        for name in [name for name in self._kept if name[:2] not in self.in_use]:
+        for name in [name for name in self._kept if name[:2] not in in_use]:
             if held + nbytes <= self.budget:
                 return
             held -= self._kept.pop(name)[0].nbytes
@@ -241,22 +250,34 @@ class EpipolarContext:
     """Who attends to whom in one U-Net call, and with which bias.
 
     Args:
-        bias: of the cameras of the batch's N views.
-        partners: (N,) index of each view's partner.
+        bias: of all views' cameras.
+        partners: of every view, its partner.
         slope: of the pseudo-lines in this call.
         free_branches: how many guidance branches, the outermost first, have no synchronisation: every view of them is
             on its own.
         scenes: how many scenes are seen by N views each, in training. A view's videos follow each other as if they
             were one long video, and so do its cameras' frames in the bias.
+        views: the N views of the batch, among which each one's partner is; None: all.
+
+    Attributes:
+        partners: of each of the N views in the batch, its partner's place in the batch.
     """
 
     def __init__(
-        self, bias: PairBias, partners: Sequence[int], slope: Slope, free_branches: int = 0, scenes: int = 1
+        self,
+        bias: PairBias,
+        partners: Sequence[int],
+        slope: Slope,
+        free_branches: int = 0,
+        scenes: int = 1,
+        views: Sequence[int] | None = None,
     ) -> None:
-        self.partners, self.free_branches, self.scenes = tuple(partners), free_branches, scenes
-        self._bias, self._slope = bias, slope
-        bias.in_use = frozenset(enumerate(self.partners))
+        views = range(len(partners)) if views is None else views
+        self._pairs = [(view, partners[view]) for view in views]
+        self.partners = tuple(views.index(key) for _, key in self._pairs)
+        self.free_branches, self.scenes = free_branches, scenes
+        self._bias, self._slope, self._in_use = bias, slope, frozenset(self._pairs)
 
     def biases(self, rows: int, columns: int) -> list[torch.Tensor]:
         """For each of the N views, its (F, L, L) bias towards its partner on a feature map of rows x columns."""
-        return [self._bias.pair(view, key, rows, columns, self._slope) for view, key in enumerate(self.partners)]
+        return [self._bias.pair(view, key, rows, columns, self._slope, self._in_use) for view, key in self._pairs]

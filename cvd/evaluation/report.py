@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.models import STARTER_NAME
+from protocol.takes import TAKE_FILE, TakeError, TakeRecord, read_record, view_folder, view_name
+
 from ..cameras.cameras import Cameras, frame_indices
 from ..cameras.files import read_transforms
 from ..errors import RequestError
-from ..takes.takes import read_videos, view_folder
-from ..weights.model_info import STARTER_NAME
+from ..takes.record import cameras_of
+from ..takes.takes import TRANSFORMS_FILE, read_videos
 from .camera_fidelity import AUC_DEGREES, CameraFidelity, camera_fidelity
 from .clip import Clip, clip_frame_score, clip_text_score
 from .consistency import FrameConsistency, ViewMatches, frame_consistency, match_views
@@ -98,11 +100,11 @@ def find_takes(folder: Path) -> list[Path]:
     """
     if view_folder(folder, 0).is_dir():
         return [folder]
-    found = sorted(path.parent for path in folder.rglob("view_00") if path.is_dir())
+    found = sorted(path.parent for path in folder.rglob(view_name(0)) if path.is_dir())
     if not found:
         raise RequestError(
             f"{folder} holds no take.",
-            "Give a folder with view_00/0001.png and transforms.json, as generate writes it.",
+            "Give a folder with a take, or one with view_00/0001.png and transforms.json.",
         )
     return found
 
@@ -117,24 +119,24 @@ def load_take(folder: Path, frames: int | None = None, model: str | None = None)
     Raises:
         RequestError, CameraError: not whole, or frames and cameras that do not fit each other.
     """
-    videos, cameras = read_videos(folder), read_transforms(folder / "transforms.json")
+    videos = read_videos(folder)
+    record = _record(folder)
+    cameras = read_transforms(folder / TRANSFORMS_FILE) if record is None else cameras_of(record)
     if videos.shape[:2] != (cameras.views, cameras.frames):
         raise RequestError(
             f"{folder} has {videos.shape[0]} views of {videos.shape[1]} frames, but cameras for {cameras.views} views "
             f"of {cameras.frames}.",
-            "Give a folder whose transforms.json belongs to its frames.",
+            "Give a folder whose cameras belong to its frames.",
         )
     cameras = cameras.resized(*videos.shape[2:4])
     picked = frame_indices(cameras.frames, cameras.frames if frames is None else min(frames, cameras.frames))
-    made_from = _read_json(folder / "take.json")
-    named = made_from.get("model", {}).get("name", "")
     return Take(
         name=str(folder),
         videos=videos[:, picked],
         cameras=cameras.resampled(len(picked)),
         frame_numbers=tuple(int(index) + 1 for index in picked),
-        prompt=made_from.get("prompt", ""),
-        model=named if model is None else model,
+        prompt="" if record is None else record.prompt,
+        model=("" if record is None else record.model.name) if model is None else model,
     )
 
 
@@ -263,10 +265,15 @@ def without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
+def _record(folder: Path) -> TakeRecord | None:
+    """A take's record; None for frames from elsewhere, which have none.
+
+    Raises:
+        RequestError: a take.json that is not ours, or broken.
+    """
+    if not (folder / TAKE_FILE).exists():
+        return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RequestError(f"{path} is not a JSON file: {error}.", "Remove it, or write it again.") from error
+        return read_record(folder)
+    except TakeError as error:
+        raise RequestError(error.message, error.hint) from None

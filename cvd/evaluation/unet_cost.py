@@ -20,6 +20,7 @@ from ..cameras.patterns import pattern_cameras
 from ..conditioning.epipolar import EpipolarBias, EpipolarContext
 from ..conditioning.plucker import plucker_maps
 from ..errors import RequestError
+from ..memory import BIAS_BUDGET
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
 from ..weights.devices import usable_device
@@ -143,7 +144,7 @@ def _conditioning(
     ).to(device=device, dtype=dtype)
     maps = plucker_maps(cameras, device).transpose(1, 2).to(dtype)
     partners = [(view + 1) % views for view in range(views)]
-    bias = EpipolarBias(cameras, dtype, device, without_baseline=unet.config.without_baseline)
+    bias = EpipolarBias(cameras, dtype, device, BIAS_BUDGET, unet.config.without_baseline)
     with torch.inference_mode():
         return encoder(maps), EpipolarContext(bias, partners, 0.3)
 

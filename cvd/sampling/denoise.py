@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from ..errors import RequestError
+from protocol.settings import SolverName
 
-SolverName = Literal["ddim", "dpmsolver++", "euler"]
-SOLVERS: tuple[SolverName, ...] = get_args(SolverName)
+from ..request import TRAIN_TIMESTEPS, Step, ignore
+from .state import DrawsState, SamplerState, SolverMemory
+
 Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler
 
-TRAIN_TIMESTEPS = 1000
-MAX_STEPS = 999
-"""With DDIM's offset of 1, a thousand steps would start from a timestep beyond the noise schedule."""
-
-FEW_STEPS = 100
-NOISE_FROM = 900
-"""From this timestep on, a video's share in its latents is at most 7 % in amplitude."""
+REMEMBERED_VALUES = ("_step_index", "lower_order_nums", "is_scale_input_called")
+"""What the solvers remember of their steps, beside the U-Net's last outputs."""
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -44,38 +41,12 @@ def official_scheduler(prediction_type: Literal["epsilon", "v_prediction"] = "ep
     )
 
 
-def check_steps(name: SolverName, num_inference_steps: int) -> None:
-    """Checks that a solver can take so many steps.
-
-    DDIM's timesteps are the multiples of 1000 // steps, and one more. Most numbers of steps above a hundred leave the
-    noisiest of them out, and with those the layout of the videos. (Very few steps do so, too, but as officially.)
-
-    Raises:
-        RequestError: an unknown solver, or a number of steps that it cannot take.
-    """
-    if name not in SOLVERS:
-        raise RequestError(f'There is no scheduler "{name}".', f"Use one of {', '.join(SOLVERS)}.")
-    if not 1 <= num_inference_steps <= MAX_STEPS:
-        raise RequestError(f"num_inference_steps is {num_inference_steps}.", f"Use 1 to {MAX_STEPS}; 25 is usual.")
-    stride = TRAIN_TIMESTEPS // num_inference_steps
-    first = stride * (num_inference_steps - 1) + 1
-    if name == "ddim" and num_inference_steps > FEW_STEPS and first < NOISE_FROM:
-        raise RequestError(
-            f"DDIM with {num_inference_steps} steps would start at timestep {first}, where videos are not all noise.",
-            f"Use {TRAIN_TIMESTEPS // (stride + 1)} or {TRAIN_TIMESTEPS // stride} steps, or another scheduler.",
-        )
-
-
 def make_solver(name: SolverName, config: Any, num_inference_steps: int) -> Scheduler:
     """A solver of a model's noise schedule, with its timesteps set.
 
     Args:
         config: of the model's DDIM scheduler.
-
-    Raises:
-        RequestError: an unknown name, or a number of steps that it cannot take.
     """
-    check_steps(name, num_inference_steps)
     if name == "ddim":
         solver: Scheduler = DDIMScheduler.from_config(config)
     elif name == "euler":
@@ -114,53 +85,95 @@ class Anchors:
         return torch.cat([alpha * self.latents + sigma * self.noise, views[len(self.latents) :]])
 
 
+def remembered(solver: Scheduler) -> SolverMemory:
+    """What a solver remembers of its steps."""
+    memory = SolverMemory(values={name: getattr(solver, name) for name in REMEMBERED_VALUES if hasattr(solver, name)})
+    outputs = getattr(solver, "model_outputs", [])
+    memory.tensors.update({f"output_{place}": each for place, each in enumerate(outputs) if each is not None})
+    return memory
+
+
+def with_memory(solver: Scheduler, memory: SolverMemory) -> Scheduler:
+    """A solver of the same timesteps that remembers these steps. The one that is given stays as it is."""
+    copied = copy.copy(solver)
+    for name, value in memory.values.items():
+        setattr(copied, name, value)
+    if hasattr(solver, "model_outputs"):
+        places = range(len(solver.model_outputs))
+        copied.model_outputs = [memory.tensors.get(f"output_{place}") for place in places]
+    return copied
+
+
+def initial_state(noise: torch.Tensor, solver: Scheduler) -> SamplerState:
+    """A run's beginning, from standard normal noise (V, C, F, h, w)."""
+    return SamplerState(noise * solver.init_noise_sigma, solver=remembered(solver))
+
+
 def denoise(
-    noise: torch.Tensor,
+    state: SamplerState,
     solver: Scheduler,
     predict: Predict,
     renoise: Callable[[int], torch.Tensor],
     multistep: int = 1,
     accumulate_step: int = 1,
     anchors: Anchors | None = None,
-    on_latents: Callable[[torch.Tensor], None] | None = None,
+    on_step: Callable[[Step], None] = ignore,
+    draws_state: Callable[[], DrawsState | None] = lambda: None,
 ) -> torch.Tensor:
-    """Recurrent denoising of V views with random matchings (CVD, Algorithm 1).
+    """Recurrent denoising of V views with random pairings (CVD, Algorithm 1).
 
     Args:
-        noise: (V, C, F, h, w), standard normal.
+        state: from `initial_state`, or one that `on_step` saw in an earlier run.
         solver: from `make_solver`.
         predict: guided prediction of all views (of their noise or velocity, as the solver's configuration says), from
-            (latents, timestep), under a matching it draws for this call.
+            (latents, timestep), under a pairing it draws for this call.
         renoise: the n-th noise to go back a timestep with, of the latents' shape.
         multistep: recurrences of every timestep but the last.
-        accumulate_step: matchings whose predictions are averaged in each recurrence.
+        accumulate_step: pairings whose predictions are averaged in each recurrence.
         anchors: finished views, which stay fixed; they are the first ones.
-        on_latents: sees the latents after every timestep.
+        on_step: called after every recurrence of every timestep.
+        draws_state: where the random streams stand.
 
     Returns:
         (V, C, F, h, w) free of noise.
     """
-    latents, draws = noise * solver.init_noise_sigma, 0
-    last = len(solver.timesteps) - 1
-    for index, timestep in enumerate(solver.timesteps):
-        alpha, sigma = marginal(solver, index)
-        recurrences = 1 if index == last else multistep
-        for recurrence in range(recurrences):
-            if anchors is not None:
-                latents = anchors.place(latents, alpha, sigma)
-            # A solver may remember its steps; one that is gone back on must not be among them.
-            attempt = copy.deepcopy(solver)
-            scaled = attempt.scale_model_input(latents, timestep)
-            predicted = sum(predict(scaled, timestep) for _ in range(accumulate_step)) / accumulate_step
-            latents = attempt.step(predicted, timestep, latents).prev_sample
-            if recurrence < recurrences - 1:
-                next_alpha, next_sigma = marginal(solver, index + 1)
-                back = alpha / next_alpha
-                latents = back * latents + (sigma**2 - (back * next_sigma) ** 2).sqrt() * renoise(draws)
-                draws += 1
-        solver = attempt
-        if on_latents is not None:
-            on_latents(latents)
-    if anchors is not None:
-        latents = torch.cat([anchors.latents, latents[len(anchors.latents) :]])
-    return latents
+    count = len(solver.timesteps)
+    while state.index < count:
+        timestep = solver.timesteps[state.index]
+        alpha, sigma = marginal(solver, state.index)
+        latents = state.latents if anchors is None else anchors.place(state.latents, alpha, sigma)
+        # What a solver learns in a recurrence that is gone back on must not be among its memories.
+        attempt = with_memory(solver, state.solver)
+        scaled = attempt.scale_model_input(latents, timestep)
+        total = sum((predict(scaled, timestep) for _ in range(accumulate_step)), torch.zeros(()))
+        predicted = total / accumulate_step
+        stepped = attempt.step(predicted, timestep, latents).prev_sample
+        done = state.index
+        if state.recurrence + 1 < multistep and state.index + 1 < count:
+            next_alpha, next_sigma = marginal(solver, state.index + 1)
+            back = alpha / next_alpha
+            noise = renoise(state.renoised)
+            stepped = back * stepped + (sigma**2 - (back * next_sigma) ** 2).sqrt() * noise
+            state = replace(state, latents=stepped, recurrence=state.recurrence + 1, renoised=state.renoised + 1)
+        else:
+            state = replace(state, latents=stepped, index=state.index + 1, recurrence=0, solver=remembered(attempt))
+        state = replace(state, draws=draws_state())
+        kind = solver.config.prediction_type
+        clean = functools.partial(predicted_clean, latents, predicted, alpha, sigma, kind)
+        on_step(Step(done, count, float(timestep), state, clean))
+    if anchors is None:
+        return state.latents
+    return torch.cat([anchors.latents, state.latents[len(anchors.latents) :]])
+
+
+def predicted_clean(
+    latents: torch.Tensor, predicted: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, prediction_type: str
+) -> torch.Tensor:
+    """Latents without noise, from what the U-Net predicts for latents of alpha * clean + sigma * noise.
+
+    prediction_type: "epsilon", of the noise, or "v_prediction", of the velocity in latents of unit variance.
+    """
+    if prediction_type == "epsilon":
+        return (latents - sigma * predicted) / alpha
+    length = (alpha**2 + sigma**2).sqrt()
+    return (alpha * latents / length - sigma * predicted) / length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -52,14 +53,19 @@ def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> 
     return partner
 
 
-def default_schedule(views: int) -> tuple[int, int]:
-    """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
+def view_groups(partners: Sequence[int], pairs_per_group: int | None) -> list[list[int]]:
+    """The views in groups, each of which holds the partners of all its views.
 
-    Two views have a single matching, so neither recurrence nor accumulation adds anything. 3 and 5 views take the
-    setting of one more, more than 6 that of 6: the release gives no further ones.
+    Args:
+        partners: of every view, its partner.
+        pairs_per_group: how many sets of views that belong together make a group; None: one group of all.
     """
-    if views <= 2:
-        return 1, 1
-    if views <= 4:
-        return 3, 1
-    return 6, 2
+    if pairs_per_group is None:
+        return [list(range(len(partners)))]
+    leader = list(range(len(partners)))
+    for view, partner in enumerate(partners):
+        old, new = leader[view], leader[partner]
+        leader = [new if each == old else each for each in leader]
+    together = [[view for view, each in enumerate(leader) if each == name] for name in dict.fromkeys(leader)]
+    starts = range(0, len(together), pairs_per_group)
+    return [sorted(chain.from_iterable(together[start : start + pairs_per_group])) for start in starts]

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from protocol.takes import frame_name
+
 from ..errors import RequestError
 
 Frames = NDArray[np.uint8]
@@ -29,7 +31,7 @@ def write_frames(folder: str | Path, frames: Frames) -> list[Path]:
     """(F, H, W, 3) to folder/0001.png and on."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{number:04d}.png" for number in range(1, len(frames) + 1)]
+    paths = [folder / frame_name(number) for number in range(len(frames))]
     for path, frame in zip(paths, frames, strict=True):
         iio.imwrite(path, frame)
     return paths
@@ -39,10 +41,10 @@ def read_frames(folder: str | Path) -> Frames:
     """(F, H, W, 3) from folder/0001.png and on, as `write_frames` leaves them."""
     folder = Path(folder)
     frames: list[Frames] = []
-    while (path := folder / f"{len(frames) + 1:04d}.png").is_file():
+    while (path := folder / frame_name(len(frames))).is_file():
         frames.append(iio.imread(path))
     if not frames:
-        raise RequestError(f"{folder} holds no frame 0001.png.")
+        raise RequestError(f"{folder} holds no frame {frame_name(0)}.")
     return np.stack(frames)
 
 

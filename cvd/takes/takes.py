@@ -1,77 +1,89 @@
-"""A generation on disk: frames, videos, cameras, latents, and what it was made from."""
+"""A take on disk: its frames, videos, latents and pictures, beside the record of what made it."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 
-from ..cameras.cameras import Cameras
-from ..cameras.files import read_transforms, write_transforms
-from ..cameras.plots import plot_trajectories
+from protocol.takes import (
+    LATENTS_FILE,
+    TAKE_FILE,
+    UNFINISHED_FILE,
+    TakeError,
+    TakeRecord,
+    frame_path,
+    is_frame_name,
+    is_view_name,
+    latents_path,
+    read_record,
+    take_files,
+    view_folder,
+    view_folders,
+    view_name,
+    write_record,
+)
+
+from ..cameras import Cameras
+from ..cameras.files import write_transforms
 from ..errors import RequestError
-from ..pipeline import Output
+from ..request import Output
 from . import export
+from .record import cameras_of
 
-TAKE_FILE = "take.json"
+TRANSFORMS_FILE = "transforms.json"
+TRAJECTORIES_FILE = "trajectories.png"
+GRID_NAME = "grid"
 
-UNFINISHED_FILE = "take.unfinished.json"
-"""Has the place of take.json while a take is being written: a folder with it is ours, but not whole."""
-
-VERSION_KEY = "cvd_version"
-"""Of the package that wrote take.json, which tells it from other programs' files of this name."""
-
-GIVE_A_TAKE = "Give a folder that `python -m cvd generate` wrote."
+GIVE_A_TAKE = "Give a folder with a take of this program."
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedTake:
-    """What `write_take` wrote. scale: the factor that brought the cameras from their files' units to these."""
+    """A take that was read back: what was generated, its cameras, and the record of what made it."""
 
     output: Output
     cameras: Cameras
-    scale: float
+    record: TakeRecord
 
 
-def write_take(folder: Path, output: Output, cameras: Cameras, made_from: Mapping[str, Any]) -> None:
+def write_take(folder: Path, output: Output, record: TakeRecord) -> None:
     """Writes a generation in place of an older one.
 
-    latents.npy, view_NN/0001.png and on, transforms.json, trajectories.png, view_NN.mp4 and .gif, grid.mp4 and .gif,
-    and last take.json with `made_from` and this package's version: a folder that has it is whole.
+    view_NN/0001.png and on, view_NN/latents.npy, transforms.json, trajectories.png, view_NN.mp4 and .gif, grid.mp4 and
+    .gif, and last take.json: a folder that has it is whole.
 
     Args:
-        made_from: JSON's types. Its "scale" is a `FinishedTake`'s, without which the take is no anchor.
+        record: whose `files` are filled in here.
 
     Raises:
         RequestError: files of these names that are none of ours, which stay, or a folder that cannot be written.
     """
+    from ..cameras.plots import plot_trajectories  # matplotlib takes a second to import
+
     check_take_folder(folder)
-    unfinished = folder / UNFINISHED_FILE
-    videos = export.to_uint8(output.videos)
+    videos, cameras = export.to_uint8(output.videos), cameras_of(record)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / TAKE_FILE).exists():
-            os.replace(folder / TAKE_FILE, unfinished)
+            os.replace(folder / TAKE_FILE, folder / UNFINISHED_FILE)
         _remove_files(folder)
-        record = {**made_from, VERSION_KEY: _version()}
-        unfinished.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        np.save(folder / "latents.npy", output.latents, allow_pickle=False)
-        for view, video in enumerate(videos):
+        write_record(folder, record, UNFINISHED_FILE)
+        for view, (video, latents) in enumerate(zip(videos, output.latents, strict=True)):
             export.write_frames(view_folder(folder, view), video)
-        write_transforms(folder / "transforms.json", cameras)
-        plot_trajectories(folder / "trajectories.png", cameras)
+            np.save(latents_path(folder, view), latents, allow_pickle=False)
+        write_record(folder, msgspec.structs.replace(record, files=take_files(folder)), UNFINISHED_FILE)
+        write_transforms(folder / TRANSFORMS_FILE, cameras)
+        plot_trajectories(folder / TRAJECTORIES_FILE, cameras)
     write_videos(folder, videos)
     with writing(folder):
-        os.replace(unfinished, folder / TAKE_FILE)
+        os.replace(folder / UNFINISHED_FILE, folder / TAKE_FILE)
 
 
 def finish_take(folder: Path) -> None:
@@ -81,7 +93,7 @@ def finish_take(folder: Path) -> None:
         RequestError, CameraError: files are missing or do not fit each other.
     """
     if (folder / UNFINISHED_FILE).is_file():
-        _read_files(folder)
+        _read_files(folder, _record(folder, UNFINISHED_FILE))
         with writing(folder):
             os.replace(folder / UNFINISHED_FILE, folder / TAKE_FILE)
 
@@ -96,8 +108,12 @@ def check_take_folder(folder: Path) -> None:
     if not folder.is_dir() or (folder / UNFINISHED_FILE).exists():
         return
     if (folder / TAKE_FILE).exists():
-        if VERSION_KEY not in _read_record(folder):
-            raise RequestError(f"The take in {folder} was written by another program.", "Choose another folder.")
+        try:
+            record = read_record(folder)
+        except TakeError as error:
+            raise RequestError(error.message, "Choose another folder.") from None
+        if record.scene is not None:
+            raise RequestError(f"{folder} holds a take of a Blender scene.", "Choose another folder.")
         return
     with writing(folder):
         files = sorted(_take_files(folder))
@@ -134,7 +150,7 @@ def write_videos(folder: Path, videos: export.Frames) -> None:
     Raises:
         RequestError: the encoder failed.
     """
-    named = {f"view_{view:02d}": video for view, video in enumerate(videos)} | {"grid": export.view_grid(videos)}
+    named = {view_name(view): video for view, video in enumerate(videos)} | {GRID_NAME: export.view_grid(videos)}
     try:
         for name, video in named.items():
             export.write_mp4(folder / f"{name}.mp4", video)
@@ -154,16 +170,18 @@ def read_videos(folder: Path) -> export.Frames:
         RequestError: no view there, files that are no images, or views that differ in length or size.
     """
     videos: list[export.Frames] = []
-    while ((view := view_folder(folder, len(videos))) / "0001.png").is_file():
+    while frame_path(folder, len(videos), 0).is_file():
+        view = view_folder(folder, len(videos))
         try:
             videos.append(export.read_frames(view))
         except (OSError, ValueError, SyntaxError) as error:  # broken files; frames of different sizes; broken PNGs
             raise RequestError(f"The frames in {view} cannot be read: {error}.", "Render them again.") from error
     if not videos:
         raise RequestError(f"{folder} holds no view_00/0001.png.", "Give the folder that a generation was written to.")
-    if any((path / "0001.png").is_file() for path in folder.glob("view_*") if path.name > view.name):
+    if any(number > len(videos) and frame_path(folder, number, 0).is_file() for number, _ in view_folders(folder)):
         raise RequestError(
-            f"{view} holds no 0001.png, but a later view does.", "Put the missing frames in their place."
+            f"{frame_path(folder, len(videos), 0)} is missing, but a later view is there.",
+            "Put the missing frames in their place.",
         )
     if len({video.shape for video in videos}) > 1 or videos[0].shape[-1:] != (3,) or videos[0].ndim != 4:
         raise RequestError(f"The views in {folder} differ in number of frames or size, or are not in RGB.")
@@ -171,44 +189,45 @@ def read_videos(folder: Path) -> export.Frames:
 
 
 def read_take(folder: Path) -> FinishedTake:
-    """What `write_take` wrote, to generate further views of it.
+    """A take of the command line, the service or the add-on, to generate further views of it.
 
     Raises:
         RequestError, CameraError: the folder is not whole, or its files do not fit each other.
     """
-    if not (folder / TAKE_FILE).is_file():
-        unfinished = (folder / UNFINISHED_FILE).is_file()
+    if not (folder / TAKE_FILE).is_file() and (folder / UNFINISHED_FILE).is_file():
         raise RequestError(
-            f"{folder} holds {'an unfinished take' if unfinished else f'no {TAKE_FILE}'}.",
-            f"`python -m cvd videos {folder}` finishes it, if only videos are missing." if unfinished else GIVE_A_TAKE,
+            f"{folder} holds an unfinished take.",
+            f"`python -m cvd videos {folder}` finishes it, if only videos are missing.",
         )
-    scale = _read_record(folder).get("scale")
-    if not isinstance(scale, int | float) or not 0 < scale < float("inf"):
-        raise RequestError(f"{folder / TAKE_FILE} does not say the scale of its cameras.", GIVE_A_TAKE)
-    output, cameras = _read_files(folder)
-    return FinishedTake(output, cameras, float(scale))
+    return _read_files(folder, _record(folder))
 
 
-def view_folder(folder: Path, view: int) -> Path:
-    """The folder of a view's frames."""
-    return folder / f"view_{view:02d}"
-
-
-def _read_files(folder: Path) -> tuple[Output, Cameras]:
-    path = folder / "latents.npy"
+def _record(folder: Path, file: str = TAKE_FILE) -> TakeRecord:
     try:
-        latents = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RequestError(f"{path} cannot be read: {error}.", GIVE_A_TAKE) from error
-    videos, cameras = read_videos(folder), read_transforms(folder / "transforms.json")
+        return read_record(folder, file)
+    except TakeError as error:
+        raise RequestError(error.message, GIVE_A_TAKE) from error
+
+
+def _read_files(folder: Path, record: TakeRecord) -> FinishedTake:
+    cameras, videos = cameras_of(record), read_videos(folder)
+    latents = []
+    for view in range(len(videos)):
+        path = latents_path(folder, view)
+        try:
+            latents.append(np.load(path, allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise RequestError(f"{path} cannot be read: {error}.", GIVE_A_TAKE) from error
     size = (cameras.views, cameras.frames, cameras.height, cameras.width)
-    if videos.shape[:4] != size or not _are_latents_of(size, latents.shape) or not np.isfinite(latents).all():
+    shapes = {each.shape for each in latents}
+    fits = len(shapes) == 1 and _are_latents_of(size, (len(latents), *shapes.copy().pop()))
+    if videos.shape[:4] != size or not fits or not all(np.isfinite(each).all() for each in latents):
         raise RequestError(
             f"The files in {folder} do not fit each other: frames {videos.shape[:4]}, cameras {size} (views, frames, "
-            f"height, width), latents {latents.shape}.",
+            f"height, width), latents {', '.join(map(str, shapes))}.",
             "Generate it again.",
         )
-    return Output(videos.astype(np.float32) / 255, latents), cameras
+    return FinishedTake(Output(videos.astype(np.float32) / 255, np.stack(latents)), cameras, record)
 
 
 def _are_latents_of(size: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
@@ -222,38 +241,23 @@ def _are_latents_of(size: tuple[int, int, int, int], shape: tuple[int, ...]) -> 
     return size == (views, frames, h * (size[2] // h), w * (size[2] // h))
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
-    """What take.json says. Raises RequestError when it is none."""
-    path = folder / TAKE_FILE
-    try:
-        record = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path} cannot be read: {error}.", GIVE_A_TAKE) from error
-    if not isinstance(record, dict):
-        raise RequestError(f"{path} is not a take's: it is no JSON object.", GIVE_A_TAKE)
-    return record
-
-
 def _take_files(folder: Path) -> Iterator[Path]:
     """Files that are named like a take's, apart from take.json."""
     for path in folder.iterdir():
-        if path.is_dir() and re.fullmatch(r"view_\d{2,}", path.name):
-            yield from (frame for frame in path.iterdir() if re.fullmatch(r"\d{4,}\.png", frame.name))
-        elif re.fullmatch(r"(view_\d{2,}|grid)\.(mp4|gif)|transforms\.json|trajectories\.png|latents\.npy", path.name):
+        if path.is_dir() and is_view_name(path.name):
+            yield from (each for each in path.iterdir() if is_frame_name(each.name) or each.name == LATENTS_FILE)
+        elif path.name in (TRANSFORMS_FILE, TRAJECTORIES_FILE) or _is_video_name(path):
             yield path
+
+
+def _is_video_name(path: Path) -> bool:
+    return path.suffix in (".mp4", ".gif") and (is_view_name(path.stem) or path.stem == GRID_NAME)
 
 
 def _remove_files(folder: Path) -> None:
     """Removes a take's files, and its views' folders where nothing else is in them."""
     for path in list(_take_files(folder)):
         path.unlink()
-    for path in folder.glob("view_*"):
-        if re.fullmatch(r"view_\d{2,}", path.name) and path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-
-
-def _version() -> str:
-    try:
-        return version("collaborative-cameras")
-    except PackageNotFoundError:
-        return "not installed as a package"
+    for _, view in view_folders(folder):
+        if not any(view.iterdir()):
+            view.rmdir()

@@ -178,7 +178,7 @@ def _train(arguments: argparse.Namespace) -> None:
     accelerator = start_accelerator(run / arguments.stage, arguments.mixed_precision, settings.accumulation)
     model = None if arguments.model is None else CollaborativeVideoPipeline.from_pretrained(arguments.model)
     stage = _make_stage(arguments.stage, run, model)
-    size = (STARTER_INFO if model is None else model.model_info).native_size
+    size = (STARTER_INFO if model is None else model.info).sizes.native
     # The autoencoder's own stage changes what latents are.
     encoder = None if arguments.stage == "autoencoder" else encoder_fingerprint(stage.vae)
     factor = vae_scale_factor(stage.vae.config)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from ..weights.model_info import ModelInfo
+from protocol.models import ModelInfo
 
 MIN_SNR_GAMMA = 5.0
 """Timesteps of a signal-to-noise ratio above it weigh less (Hang et al., 2023): faint noise is a lot of loss that
@@ -89,6 +89,7 @@ def sample(
     both_texts = torch.cat([empty_text.expand_as(text), text])
     for timestep in scheduler.timesteps:
         without, with_text = predict(torch.cat([latents, latents]), timestep, both_texts).float().chunk(2)
-        guided = without + info.guidance_at(int(timestep), info.guidance_scale) * (with_text - without)
+        scale = info.guidance.scale_at(int(timestep), info.defaults.guidance_scale or 1.0)
+        guided = without + scale * (with_text - without)
         latents = scheduler.step(guided, timestep, latents).prev_sample
     return latents

@@ -31,11 +31,15 @@ class HomographyBias:
         self.height, self.width, self.device, self.without_baseline = height, width, device, without_baseline
         forward = np.linalg.inv(TO_CORNER) @ homographies.reshape(-1, 3, 3) @ TO_CORNER
         self._homographies = forward, np.linalg.inv(forward)
-        self.in_use: frozenset[tuple[int, int]] = frozenset()
         self._kept: dict[tuple[int, int, int, Slope], torch.Tensor] = {}
 
-    def pair(self, query: int, key: int, rows: int, columns: int, slope: Slope) -> torch.Tensor:
-        """Bias (S * F, L, L) between the pixels of view `query` and those of the other on a map of rows x columns."""
+    def pair(
+        self, query: int, key: int, rows: int, columns: int, slope: Slope, in_use: frozenset[tuple[int, int]]
+    ) -> torch.Tensor:
+        """Bias (S * F, L, L) between the pixels of view `query` and those of the other on a map of rows x columns.
+
+        in_use: not needed, since all biases of two views are kept.
+        """
         if {query, key} != {0, 1}:
             raise ValueError(f"View {query} has no homography to view {key}.")
         name = (query, rows, columns, slope)

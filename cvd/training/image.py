@@ -87,7 +87,7 @@ class ImageStage(Stage):
             text,
             empty,
             lambda *inputs: self.unet(*inputs).sample,
-            self.model.model_info if self.model else STARTER_INFO,
+            self.model.info if self.model else STARTER_INFO,
         )
         rows = torch.cat([true[:, None], generated.unflatten(0, (-1, SAMPLES_PER_CAPTION))], 1)
         images = to_images(decode(self.vae, rows.flatten(0, 1)))

@@ -11,25 +11,43 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from protocol.models import (
+    STARTER_NAME,
+    FrameRule,
+    GuidanceRule,
+    LearnedMotion,
+    LearnedRange,
+    ModelInfo,
+    SizeRule,
+)
+from protocol.settings import SamplingSettings
+
+from ..memory import MemoryPlan
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
 from ..pipeline import CollaborativeVideoPipeline
+from ..request import MAX_FRAMES
 from ..sampling.denoise import official_scheduler
 from ..starter.world import IMAGE_SIZE
-from ..weights.model_info import ModelInfo, find_info, vae_scale_factor
+from ..weights.devices import precision_of
+from ..weights.model_info import ALL_SETTINGS, INFO_FILE, read_info, vae_scale_factor
 from .errors import TrainingError
 
 LATENT_CHANNELS = 16  # of 16 x 16 pixels each; four, of 8 x 8 pixels, lost the objects' colours or their edges
 HEADS = 4  # at these widths more heads cost time and bring nothing
 STARTER_INFO = ModelInfo(
-    name="starter",
-    native_size=IMAGE_SIZE,
-    size_multiple=64,
-    max_frames=16,
-    num_inference_steps=25,
-    guidance_scale=5.0,
-    guides_synchronisation=True,
-    late_guidance=0.5,
+    name=STARTER_NAME,
+    sizes=SizeRule(native=IMAGE_SIZE, multiple=64),
+    frames=FrameRule(at_once=16, most=MAX_FRAMES),
+    defaults=SamplingSettings(num_inference_steps=25, guidance_scale=5.0),
+    settings=ALL_SETTINGS,
+    # What `cvd.starter.camera_paths` draws.
+    learned=LearnedMotion(
+        motion=LearnedRange(low=0.0, high=0.6),
+        baseline=LearnedRange(low=0.0, high=1.2),
+        field_of_view=LearnedRange(low=37.0, high=88.0),
+    ),
+    guidance=GuidanceRule(frees_unconditional=True, late_share=0.5),
 )
 
 MADE_BY = {
@@ -182,13 +200,13 @@ def load_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVi
     Raises:
         TrainingError: a stage has not been trained.
     """
-    info = find_info(run) if (run / "model.json").exists() else STARTER_INFO
+    info = read_info(run) if (run / INFO_FILE).exists() else STARTER_INFO
     names = ("vae", "tokenizer", "text_encoder", "unet", "camera_encoder", "scheduler")
     return _pipeline({name: load_part(run, name) for name in names}, info, dtype)
 
 
 def _pipeline(parts: dict[str, Any], info: ModelInfo, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
-    return CollaborativeVideoPipeline(**parts, model_info=info, dtype=dtype)
+    return CollaborativeVideoPipeline(**parts, info=info, plan=MemoryPlan(precision=precision_of(dtype)))
 
 
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:

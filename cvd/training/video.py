@@ -17,6 +17,7 @@ from torch import nn
 from ..cameras.cameras import Cameras
 from ..conditioning.epipolar import EpipolarBias, EpipolarContext, PairBias
 from ..conditioning.plucker import plucker_maps
+from ..memory import BIAS_BUDGET
 from ..pipeline import CollaborativeVideoPipeline
 from .batches import Batch
 from .datasets import Request
@@ -76,14 +77,14 @@ class VideoStage(Stage):
         true = self._latents(self.validation)
         text = embed(self.model.tokenizer, self.text_encoder, self.validation.captions)
         empty = embed(self.model.tokenizer, self.text_encoder, [""])
-        conditioning = self._conditioning(self.validation, self.model.model_info.free_branches)
+        conditioning = self._conditioning(self.validation, int(self.model.info.guidance.frees_unconditional))
         generated = sample(
             self.model.scheduler,
             tuple(true.shape),
             text,
             empty,
             lambda *inputs: self.unet(*inputs, **conditioning).sample,
-            self.model.model_info,
+            self.model.info,
         )
         shown = np.linspace(0, true.shape[2] - 1, SHOWN_FRAMES).round().astype(int)
         rows = torch.stack([true, generated], 1).unflatten(0, (self.views, -1)).transpose(0, 1).flatten(0, 2)
@@ -143,7 +144,7 @@ class EpipolarStage(VideoStage):
         without_baseline = self.unet.config.without_baseline
         if batch.cameras is not None:
             cameras = _as_one_scene(batch.cameras, self.views)
-            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, without_baseline=without_baseline)
+            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, BIAS_BUDGET, without_baseline)
         else:
             assert batch.homographies is not None  # a pair has one or the other
             assert batch.frames is not None  # as homographies have no latents at hand

@@ -10,7 +10,8 @@ from typing import Any
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
 
 from ..errors import CheckpointError
-from .files import StateDict, read_config, read_tensors, require_file
+from .configs import read_config, require_file
+from .files import StateDict, read_tensors
 
 SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")
 SINGLE_FILE_TEXT_PREFIX = "cond_stage_model.transformer."

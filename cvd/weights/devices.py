@@ -1,10 +1,25 @@
-"""Where a model runs."""
+"""Where a model runs, and in which precision."""
 
 from __future__ import annotations
 
 import torch
 
 from ..errors import RequestError
+from ..memory import Precision
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+
+def precision_of(dtype: torch.dtype) -> Precision:
+    """The precision that a type of numbers stands for. Raises RequestError for one that no model computes in."""
+    for precision, each in DTYPES.items():
+        if each == dtype:
+            return precision
+    raise RequestError(f"No model computes in {dtype}.", f"Use one of {', '.join(DTYPES)}.")
 
 
 def usable_device(device: torch.device | str) -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import struct
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import CheckpointError
+from .configs import require_file
 
 StateDict = dict[str, torch.Tensor]
 
@@ -92,28 +92,6 @@ def empty_model(model_class: type[nn.Module], config: dict[str, Any]) -> Any:
     """A model without memory for its weights, which `load_part` assigns from files."""
     with init_empty_weights():
         return model_class(**config)
-
-
-def require_file(path: Path) -> None:
-    """Raises CheckpointError unless `path` is a file."""
-    if not path.is_file():
-        raise CheckpointError(f"The checkpoint {path} does not exist.", "Check the model folder, or download it again.")
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A component's config.json.
-
-    Raises:
-        CheckpointError: missing, or not JSON.
-    """
-    require_file(path)
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}.", "Download it again.") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} is not a JSON object.", "Download it again.")
-    return config
 
 
 def read_tensors(path: Path) -> StateDict:

@@ -1,72 +1,70 @@
-"""What a model was trained for, and where it is: known without loading it."""
+"""What a model folder says of its model, read and written without loading it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from protocol.models import (
+    STARTER_NAME,
+    FrameRule,
+    LearnedMotion,
+    LearnedRange,
+    ModelInfo,
+    SizeRule,
+)
+from protocol.settings import SETTINGS, SamplingSettings
+
 from ..errors import CheckpointError
-from .files import read_config
+from ..request import MAX_FRAMES
+from .configs import read_config
 
 STARTER = Path(__file__).parents[1] / "starter" / "weights"
-STARTER_NAME = "starter"
 INFO_FILE = "model.json"
-LATE_TIMESTEP = 500
-"""Of the 1000 training timesteps: below it, guidance is late."""
 
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a model was trained for, and how it is sampled from.
-
-    Args:
-        native_size: in pixels; its square is the area the model is at its best at.
-        size_multiple: of pixels, in both directions.
-        guides_synchronisation: classifier-free guidance leads away from videos that do not know of each other, as it
-            leads away from the negative prompt: the unconditional branch goes without the epipolar modules. The
-            official model is sampled from with them in both branches.
-        late_guidance: the share of the guidance scale that is applied below timestep `LATE_TIMESTEP`, where what is
-            where has been decided and guidance only hardens details. The official model's guidance does not change.
-    """
-
-    name: str
-    native_size: int
-    size_multiple: int
-    max_frames: int
-    num_inference_steps: int
-    guidance_scale: float
-    guides_synchronisation: bool = False
-    late_guidance: float = 1.0
-
-    @property
-    def free_branches(self) -> int:
-        """How many of the two guidance branches go without synchronisation, as `EpipolarContext` takes it."""
-        return 1 if self.guides_synchronisation else 0
-
-    def guidance_at(self, timestep: int, guidance_scale: float) -> float:
-        """The guidance scale at a timestep (0 .. 999, noisiest last), of the one that a run has asked for."""
-        return guidance_scale * (self.late_guidance if timestep < LATE_TIMESTEP else 1.0)
-
+ALL_SETTINGS = tuple(setting.name for setting in SETTINGS)
+AT_ONCE = 16
+"""Frames that CameraCtrl's encoder and AnimateDiff's motion modules see together."""
 
 OFFICIAL_INFO = ModelInfo(
-    name="official", native_size=256, size_multiple=64, max_frames=16, num_inference_steps=25, guidance_scale=8.5
+    name="official",
+    sizes=SizeRule(native=256, multiple=64),
+    frames=FrameRule(at_once=AT_ONCE, most=MAX_FRAMES),
+    defaults=SamplingSettings(num_inference_steps=25, guidance_scale=8.5),
+    settings=ALL_SETTINGS,
+    # Of the official camera patterns and of RealEstate10K's clips, whose lens is the same for all.
+    learned=LearnedMotion(
+        motion=LearnedRange(low=0.0, high=1.0),
+        baseline=LearnedRange(low=0.0, high=1.0),
+        field_of_view=LearnedRange(low=45.0, high=75.0),
+    ),
 )
 
 
-def available_models() -> list[ModelInfo]:
-    """The models that `from_pretrained` knows by name, without loading them."""
-    return [_read_info(STARTER)]
-
-
-def find_info(folder: str | Path) -> ModelInfo:
-    """What a model that `from_pretrained` would load was trained for, without loading it.
+def read_info(folder: Path) -> ModelInfo:
+    """What the model in one of our folders is, as its model.json says.
 
     Raises:
-        CheckpointError: no such model.
+        CheckpointError: no such file, or a broken one.
     """
-    return _read_info(model_folder(folder))
+    path = folder / INFO_FILE
+    config = read_config(path)
+    if "native_size" in config:
+        config = _from_first_layout(config)
+    try:
+        return msgspec.convert(config, ModelInfo)
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{path} does not describe a model: {error}.", "Convert or download it again.") from None
+
+
+def write_info(folder: Path, info: ModelInfo) -> None:
+    """Writes model.json."""
+    text = json.dumps(msgspec.to_builtins(info), indent=2)
+    (folder / INFO_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def vae_scale_factor(config: Mapping[str, Any]) -> int:
@@ -75,20 +73,23 @@ def vae_scale_factor(config: Mapping[str, Any]) -> int:
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The folder of a model that is given by name or as a folder."""
+    """The folder of a model that is given by the name "starter", or as a folder."""
     return STARTER if str(folder) == STARTER_NAME else Path(folder)
 
 
-def _read_info(folder: Path) -> ModelInfo:
-    config = read_config(folder / INFO_FILE)
-    missing = {field.name for field in fields(ModelInfo) if field.default is MISSING} - config.keys()
-    if missing:
-        raise CheckpointError(f"{folder / INFO_FILE} does not say {', '.join(sorted(missing))}.")
-    info = ModelInfo(**{field.name: config[field.name] for field in fields(ModelInfo) if field.name in config})
-    for name, value in vars(OFFICIAL_INFO).items():
-        kinds = (int, float) if isinstance(value, float) else type(value)
-        if not isinstance(getattr(info, name), kinds):
-            raise CheckpointError(
-                f"{folder / INFO_FILE}: {name} is {getattr(info, name)!r}; expected is a value like {value!r}."
-            )
-    return info
+def _from_first_layout(config: dict[str, Any]) -> dict[str, Any]:
+    """The present layout of model.json for one that release 0.1 wrote, which was flat."""
+    return {
+        "name": config.get("name"),
+        "sizes": {"native": config.get("native_size"), "multiple": config.get("size_multiple")},
+        "frames": {"at_once": config.get("max_frames"), "most": MAX_FRAMES},
+        "defaults": {
+            "num_inference_steps": config.get("num_inference_steps"),
+            "guidance_scale": config.get("guidance_scale"),
+        },
+        "settings": ALL_SETTINGS,
+        "guidance": {
+            "frees_unconditional": config.get("guides_synchronisation", False),
+            "late_share": config.get("late_guidance", 1.0),
+        },
+    }

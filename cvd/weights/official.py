@@ -12,15 +12,18 @@ from ..errors import CheckpointError
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
 from .base_model import SINGLE_FILE_SUFFIXES, BaseModel, Component, read_folder, read_single_file
-from .files import empty_model, load_part, read_section, read_tensors, require_file
+from .configs import require_file
+from .files import empty_model, load_part, read_section, read_tensors
+from .layout import (
+    ADAPTED_UNET,
+    ADAPTER_FILE,
+    BASE_FOLDER,
+    CAMERA_FILE,
+    EPIPOLAR_FILE,
+    MOTION_FILE,
+    choose_image_model,
+)
 from .lora import merge_lora
-
-BASE_FOLDER = "StableDiffusion"
-ADAPTED_UNET = "unet_webvidlora_v3"
-ADAPTER_FILE = "v3_sd15_adapter.ckpt"
-MOTION_FILE = "animatediff_mm.ckpt"
-CAMERA_FILE = "CameraCtrl.ckpt"
-EPIPOLAR_FILE = "CVD.ckpt"
 
 TRANSFORMER_NAMES = {
     ".attention_blocks.0.pos_encoder.pe": ".pos_embed.pe",
@@ -54,25 +57,17 @@ def read_base_model(
     Raises:
         CheckpointError: a file is missing, unreadable, or does not fit.
     """
-    official = folder / BASE_FOLDER
-    merged_already = (official / unet_subfolder / "config.json").is_file()
-    if base_model is None:
-        if unet_subfolder == ADAPTED_UNET and not (adapter and merged_already):
-            base, merge = read_folder(official), adapter
-        else:
-            base, merge = read_folder(official, unet_subfolder), False
+    image = choose_image_model(folder, unet_subfolder, base_model, adapter)
+    if image.path.suffix in SINGLE_FILE_SUFFIXES:
+        base = read_single_file(image.path, like=read_folder(folder / BASE_FOLDER))
+    elif base_model is None or image.path.is_dir():
+        base = read_folder(image.path, image.unet)
     else:
-        base_model, merge = Path(base_model), adapter
-        if base_model.suffix in SINGLE_FILE_SUFFIXES:
-            base = read_single_file(base_model, like=read_folder(official))
-        elif base_model.is_dir():
-            base = read_folder(base_model)
-        else:
-            raise CheckpointError(
-                f"The base model {base_model} is neither a folder nor a .safetensors or .ckpt file.",
-                "Give a folder in diffusers' layout, or a single file.",
-            )
-    adapters = [(folder / ADAPTER_FILE, 1.0)] if merge else []
+        raise CheckpointError(
+            f"The base model {base_model} is neither a folder nor a .safetensors or .ckpt file.",
+            "Give a folder in diffusers' layout, or a single file.",
+        )
+    adapters = [(folder / ADAPTER_FILE, 1.0)] if image.merge_adapter else []
     for path, weight in [*adapters, *lora]:
         merge_lora(Path(path), weight, base.unet.tensors, base.text_encoder.tensors)
     return base

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from ...errors import CameraError
 from ..cameras import Cameras
-from .stacking import IMAGE_NAME, ChooseSize, ImageCamera, image_size, stack_views
+from .stacking import ChooseSize, ImageCamera, image_name, image_size, stack_views
 from .text import numbered_lines, parse_numbers, write_lines
 
 Array = NDArray[np.float64]
@@ -30,7 +30,7 @@ def write_colmap(folder: str | Path, cameras: Cameras) -> None:
             (fx, _, cx), (_, fy, cy), _ = cameras.K[view, frame]
             w2c = np.linalg.inv(cameras.c2w[view, frame])
             quaternion = Rotation.from_matrix(w2c[:3, :3]).as_quat(scalar_first=True)
-            name = IMAGE_NAME.format(view=view, frame=frame + 1)
+            name = image_name(view, frame)
             intrinsics.append(f"{number} PINHOLE {cameras.width} {cameras.height} {_words((fx, fy, cx, cy))}")
             images += [f"{number} {_words((*quaternion, *w2c[:3, 3]))} {number} {name}", ""]
     write_lines(folder / "cameras.txt", ["# CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]", *intrinsics])

@@ -9,13 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.takes import frame_name, view_name
+
 from ...errors import CameraError
 from ..cameras import Cameras, check_extrinsics, check_intrinsics, cropped_intrinsics
 
 Array = NDArray[np.float64]
 
-IMAGE_NAME = "view_{view:02d}/{frame:04d}.png"
-"""An image's path from its view (from 0) and frame (from 1), as `python -m cvd generate` writes them."""
+
+def image_name(view: int, frame: int) -> str:
+    """An image's path from its view and frame, both counted from 0, as takes have them."""
+    return f"{view_name(view)}/{frame_name(frame)}"
+
 
 ChooseSize = Callable[[int, int], tuple[int, int]]
 """(height, width) to make, from those of the images that the file describes, which may be of any size."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import CameraError
 from ..cameras import Cameras
-from .stacking import IMAGE_NAME, ChooseSize, ImageCamera, image_size, stack_views
+from .stacking import ChooseSize, ImageCamera, image_name, image_size, stack_views
 from .text import read_text
 
 Array = NDArray[np.float64]
@@ -32,7 +32,7 @@ def write_transforms(path: str | Path, cameras: Cameras) -> None:
     """Writes all frames of all views; a frame says which `view` it belongs to."""
     frames = [
         {
-            "file_path": IMAGE_NAME.format(view=view, frame=frame + 1),
+            "file_path": image_name(view, frame),
             "view": view,
             "fl_x": cameras.K[view, frame, 0, 0],
             "fl_y": cameras.K[view, frame, 1, 1],

@@ -30,14 +30,18 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from protocol.models import STARTER_NAME, ModelReference
+from protocol.settings import SamplingSettings
+from protocol.takes import TAKE_FILE, view_folder, write_record
+
 from ...cameras.cameras import Cameras
-from ...cameras.files import write_transforms
 from ...errors import CVDError
 from ...pipeline import CollaborativeVideoPipeline
+from ...request import Request
 from ...takes.export import to_uint8, write_frames
-from ...takes.takes import view_folder
+from ...takes.record import make_record
 from ...training.latents import decode, encode, to_images
-from ...weights.model_info import STARTER_NAME, find_info
+from ...weights.model_info import model_folder, read_info
 from ..camera_fidelity import CameraFidelity, PoseError
 from ..consistency import match_views
 from ..identical import identical_trajectory_errors
@@ -99,15 +103,15 @@ class Benchmark:
     """
 
     def __init__(self, folder: Path, model: str, count: int, device: str) -> None:
-        info = find_info(model)
+        info = read_info(model_folder(model))
         self.folder, self.model, self.device = folder, model, device
         # One more, for the last one's unrelated view.
-        *self.cases, self._next = held_out_cases(count + 1, info.native_size, info.max_frames)
+        *self.cases, self._next = held_out_cases(count + 1, info.sizes.native, info.frames.at_once)
 
     def make(self, arm: str, case: Case) -> None:
         """Writes one take of an arm, unless it is there already."""
         folder = self.take_folder(arm, case)
-        if (folder / "take.json").is_file():
+        if (folder / TAKE_FILE).is_file():
             return
         cameras = case.same_camera_twice() if arm == "identical" else case.cameras
         if arm in ("rendered", "unrelated"):
@@ -118,7 +122,7 @@ class Benchmark:
             videos = self._reconstructed(case)
         else:
             videos = self._generated(case, cameras, synchronised=arm != "alone")
-        _write_take(folder, videos, cameras, case.prompt)
+        _write_take(folder, videos, cameras, case)
 
     def measure(self, arm: str, case: Case, matcher: Matcher) -> dict[str, Any]:
         """One take's figures, as JSON's types; those that are on disk already, if it has been measured before."""
@@ -139,15 +143,8 @@ class Benchmark:
 
     def _generated(self, case: Case, cameras: Cameras, synchronised: bool) -> Frames:
         pipe = load_pipeline(self.model, self.device, synchronised)
-        info = pipe.model_info
-        output = pipe(
-            case.prompt,
-            cameras,
-            num_inference_steps=info.num_inference_steps,
-            guidance_scale=info.guidance_scale,
-            seed=case.number,
-        )
-        return to_uint8(output.videos)
+        request = Request(case.prompt, cameras, settings=SamplingSettings(seed=case.number))
+        return to_uint8(pipe.generate(request).videos)
 
 
 def measure_take(take: Take, matcher: Matcher) -> dict[str, Any]:
@@ -254,13 +251,14 @@ def run(benchmark: Benchmark, arms: Sequence[str]) -> None:
         print(f"pictures: {benchmark.folder / 'contact_sheet.png'}")
 
 
-def _write_take(folder: Path, videos: Frames, cameras: Cameras, prompt: str) -> None:
+def _write_take(folder: Path, videos: Frames, cameras: Cameras, case: Case) -> None:
     """Frames, cameras and take.json, which comes last: what `python -m cvd evaluate` reads."""
     for view, video in enumerate(videos):
         write_frames(view_folder(folder, view), video)
-    write_transforms(folder / "transforms.json", cameras)
-    made_from = {"prompt": prompt, "model": {"name": STARTER_NAME}}
-    (folder / "take.json").write_text(json.dumps(made_from) + "\n", encoding="utf-8")
+    world = ModelReference(name=STARTER_NAME, family="", sha256="")
+    settings = SamplingSettings(seed=case.number)
+    record = make_record(cameras, prompt=case.prompt, settings=settings, model=world, seconds=0.0)
+    write_record(folder, record)
 
 
 def _print(console: Console, figures: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,73 @@
+"""All that the U-Net is told of one window of frames, apart from the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..cameras import Cameras
+from ..memory import MemoryPlan
+from ..models.camera_encoder import CameraPoseEncoder
+from ..sampling.windows import blend_weights, window_starts
+from .epipolar import EpipolarBias, EpipolarContext, Slope, WithoutBaseline
+from .plucker import plucker_maps
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """Frames that go through the U-Net together, and what it knows of their cameras.
+
+    frames: of the video. share: (1, 1, f, 1, 1), the part of the window in the blended result.
+    pose_features: per level (V, C, f, h, w). bias: between the views of these frames.
+    """
+
+    frames: slice
+    share: torch.Tensor
+    pose_features: list[torch.Tensor]
+    bias: EpipolarBias
+
+    def pose_features_of(self, views: Sequence[int]) -> list[torch.Tensor]:
+        """The camera features of a part of the views."""
+        return [feature[views] for feature in self.pose_features]
+
+    def context(
+        self, partners: Sequence[int], slope: Slope, free_branches: int, views: Sequence[int]
+    ) -> EpipolarContext:
+        """Who of a part of the views attends to whom; arguments as `EpipolarContext` has them."""
+        return EpipolarContext(self.bias, partners, slope, free_branches, views=views)
+
+
+def window_conditionings(
+    cameras: Cameras,
+    encoder: CameraPoseEncoder,
+    window: int,
+    without_baseline: WithoutBaseline,
+    plan: MemoryPlan,
+) -> list[Conditioning]:
+    """The conditioning of every window of a video.
+
+    Args:
+        window: how many frames the U-Net takes at once.
+        without_baseline: what frames without a baseline take, as the U-Net was trained.
+    """
+    dtype, device = encoder.dtype, encoder.device
+    length = min(cameras.frames, window)
+    starts = window_starts(cameras.frames, length)
+    weights = blend_weights(length)
+    total = torch.zeros(cameras.frames)
+    for start in starts:
+        total[start : start + length] += weights
+    conditionings = []
+    for start in starts:
+        frames, part = slice(start, start + length), cameras.window(start, length)
+        conditionings.append(
+            Conditioning(
+                frames=frames,
+                share=(weights / total[frames]).view(1, 1, length, 1, 1).to(device),
+                pose_features=encoder(plucker_maps(part, device).transpose(1, 2).to(dtype)),
+                bias=EpipolarBias(part, dtype, device, plan.bias_budget // len(starts), without_baseline),
+            )
+        )
+    return conditionings

@@ -1,0 +1,40 @@
+"""How a folder of the official release is laid out. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE_FOLDER = "StableDiffusion"
+PLAIN_UNET = "unet"
+ADAPTED_UNET = "unet_webvidlora_v3"
+ADAPTER_FILE = "v3_sd15_adapter.ckpt"
+MOTION_FILE = "animatediff_mm.ckpt"
+CAMERA_FILE = "CameraCtrl.ckpt"
+EPIPOLAR_FILE = "CVD.ckpt"
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """Which image model the official modules go into.
+
+    path: a diffusers folder, or a single file. unet: the folder of the U-Net in it.
+    merge_adapter: whether AnimateDiff's adapter is still to be merged.
+    """
+
+    path: Path
+    unet: str
+    merge_adapter: bool
+
+
+def choose_image_model(
+    folder: Path, unet_subfolder: str = ADAPTED_UNET, base_model: str | Path | None = None, adapter: bool = True
+) -> ImageModel:
+    """The image model of a folder of official files; arguments as `cvd.weights.official.read_base_model` has them."""
+    if base_model is not None:
+        return ImageModel(Path(base_model), PLAIN_UNET, adapter)
+    base = folder / BASE_FOLDER
+    merged_already = (base / unet_subfolder / "config.json").is_file()
+    if unet_subfolder == ADAPTED_UNET and not (adapter and merged_already):
+        return ImageModel(base, PLAIN_UNET, adapter)
+    return ImageModel(base, unet_subfolder, False)
