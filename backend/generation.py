@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import imageio.v3 as iio
 import msgspec
@@ -19,7 +17,7 @@ import numpy as np
 import torch
 
 from cvd import Cameras
-from cvd.errors import CVDError, PromptWarning
+from cvd.errors import CVDError
 from cvd.family import VideoModel
 from cvd.request import Hooks, Request, Step
 from cvd.sampling.state import load_state
@@ -88,10 +86,9 @@ class Generator:
         hooks = Hooks(
             on_progress=lambda progress: report(progress.stage, progress.step, progress.of),
             on_step=Saver(state_file, self._save_seconds, lambda: send(Saved(job_id=job.job_id))),
+            on_warning=warn,
         )
-        resume = load_state(state_file) if state_file.exists() else None
-        with _prompt_warnings(warn):
-            output = model.generate(request, hooks, resume)
+        output = model.generate(request, hooks, load_state(state_file) if state_file.exists() else None)
         for view, (video, latents) in enumerate(zip(to_uint8(output.videos), output.latents, strict=True)):
             report("saving", view, cameras.views)
             described, data = describe_array(latents)
@@ -142,30 +139,6 @@ def _request_of(job: RunJob, buffers: Sequence[Bytes]) -> Request:
     c2w, K = (read_array(description, data) for description, data in zip(job.cameras, buffers, strict=True))
     cameras = Cameras(c2w, K, height=asked.height, width=asked.width)
     return Request(asked.prompt, cameras, negative_prompt=asked.negative_prompt, settings=asked.settings)
-
-
-@contextmanager
-def _prompt_warnings(tell: Callable[[str], None]) -> Iterator[None]:
-    """Tell of what the model does not read of a prompt. The user does not see this process's output."""
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-        warnings.simplefilter("always", PromptWarning)
-
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, PromptWarning):
-                tell(str(message))
-            else:
-                usual(message, category, filename, lineno, file, line)
-
-        warnings.showwarning = show
-        yield
 
 
 def encode_png(image: np.ndarray) -> bytes:

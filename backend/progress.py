@@ -46,7 +46,8 @@ class Stopwatch:
     def step(self, stage: str, step: int, of: int, now: float) -> float | None:
         """`step` of `of` steps of `stage` are done. Returns the seconds left for the whole job, if known."""
         if stage != self._stage:
-            self._stage, self._step, self._durations = stage, 0, []
+            # Every network call is told of, also the first one of a run that goes on from a saved state.
+            self._stage, self._step, self._durations = stage, step - 1 if stage == "denoising" else 0, []
         done = step - self._step
         self._durations += [(now - self._time) / done] * done if done > 0 else []
         self._step, self._time = step, now

@@ -141,14 +141,14 @@ class Store:
         """Make a take of a done job, whose views are all there."""
         folder = self._folders[job.job_id]
         c2w, K = self.cameras(job.job_id)
-        assert job.made is not None and job.finished is not None, "the job is done"
+        assert job.made is not None, "the job is done"
         with _disk(f"write the take of job {job.job_id}"):
             record = record_of(
                 job.request,
                 c2w,
                 K,
                 made=job.made,
-                created=job.finished,
+                created=job.finished or 0.0,
                 seconds=seconds_of(job),
                 job_id=job.job_id,
                 files=take_files(folder),

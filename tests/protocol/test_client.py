@@ -11,7 +11,13 @@ import zmq
 from protocol import connection
 from protocol.client import Client
 from protocol.connection import Connection, ServerKeys
-from protocol.errors import RequestFailedError, ServiceLostError, ServiceUnreachableError, WrongKeyError, WrongVersionError
+from protocol.errors import (
+    RequestFailedError,
+    ServiceLostError,
+    ServiceUnreachableError,
+    WrongKeyError,
+    WrongVersionError,
+)
 from protocol.messages import (
     Accepted,
     Cancel,

@@ -61,9 +61,7 @@ except OSError as error:
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])
-def test_an_error_at_any_step_leaves_the_old_file_alone(
-    path: Path, call: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_at_any_step_leaves_the_old_file_alone(path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no")
 

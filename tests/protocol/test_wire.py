@@ -143,7 +143,10 @@ def request_of(**fields: Any) -> dict[str, Any]:
         (header(type="cancel", job_id=7), "job_id"),
         (header(type="submit", job_id="a", request=request_of(model="/etc")), "model"),
         (header(type="submit", job_id="a", request=request_of(model="..")), "model"),
-        (header(type="submit", job_id="a", request=request_of(settings={"num_inference_steps": 0})), "num_inference_steps"),
+        (
+            header(type="submit", job_id="a", request=request_of(settings={"num_inference_steps": 0})),
+            "num_inference_steps",
+        ),
         (header(type="hello", client="x" * 257), "client"),
         (header(type="ping", buffers=[{"encoding": "pickle", "dtype": "uint8", "shape": [1]}]), "encoding"),
         (header(type="ping", buffers=[{"encoding": "raw", "dtype": "uint8", "shape": [0]}]), "shape"),

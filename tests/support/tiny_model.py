@@ -12,7 +12,9 @@ from cvd.models.camera_encoder import CameraPoseEncoder
 from cvd.models.unet import CollaborativeUNet
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.sampling.denoise import official_scheduler
-from cvd.weights.model_info import ModelInfo
+from cvd.weights.model_info import ALL_SETTINGS
+from protocol.models import FrameRule, ModelInfo, SizeRule
+from protocol.settings import SamplingSettings
 
 WIDTHS = (16, 32)
 
@@ -65,8 +67,12 @@ def tiny_pipeline(tokenizer_folder: Path, scale_factor: int = 8) -> Collaborativ
         text_encoder=CLIPTextModel(text_config),
         tokenizer=CLIPTokenizer.from_pretrained(tokenizer_folder),
         scheduler=official_scheduler(),
-        model_info=ModelInfo(
-            name="tiny", native_size=64, size_multiple=8, max_frames=16, num_inference_steps=4, guidance_scale=5.0
+        info=ModelInfo(
+            name="tiny",
+            sizes=SizeRule(native=64, multiple=8),
+            frames=FrameRule(at_once=16, most=128),
+            defaults=SamplingSettings(num_inference_steps=4, guidance_scale=5.0),
+            settings=ALL_SETTINGS,
         ),
     )
 
