@@ -48,7 +48,8 @@ def values(info: inspect.Type) -> st.SearchStrategy[Any]:
             low, high = info.ge if info.ge is not None else -(2**63), info.le if info.le is not None else 2**63 - 1
             return st.integers(-(-low // step), high // step).map(lambda n: n * step)
         case inspect.FloatType():
-            return st.floats(info.ge, info.le, allow_nan=False, allow_infinity=False)
+            low = info.ge if info.gt is None else info.gt
+            return st.floats(low, info.le, allow_nan=False, allow_infinity=False, exclude_min=info.gt is not None)
         case inspect.LiteralType():
             return st.sampled_from(info.values)
         case inspect.NoneType():
