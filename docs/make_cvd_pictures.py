@@ -1,6 +1,6 @@
-"""The pictures of docs/cvd.md, drawn from what the package computes: `python docs/make_cvd_pictures.py`.
+"""Draws the pictures of docs/cvd.md from the package's own results: `python docs/make_cvd_pictures.py`.
 
-Needs no weights, and writes the same pictures every time.
+It needs no weights, and it writes the same pictures every time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cvd.cameras import Cameras  # noqa: E402
-from cvd.cameras.patterns import PATTERNS, pattern_cameras  # noqa: E402
+from cvd.cameras.patterns import pattern_cameras  # noqa: E402
 from cvd.conditioning.epipolar import EpipolarBias, pixel_grid  # noqa: E402
 from cvd.conditioning.plucker import plucker_maps  # noqa: E402
 from cvd.models.unet import CollaborativeUNet  # noqa: E402
@@ -34,11 +34,12 @@ from cvd.sampling.draws import Draws  # noqa: E402
 from cvd.sampling.windows import blend_weights, shared_noise, window_starts  # noqa: E402
 from cvd.starter.render import render  # noqa: E402
 from cvd.starter.world import Ground, Scene, Solid, ground_from_camera  # noqa: E402
+from protocol.geometry import PATTERNS  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH = 9.0
 DPI = 200
-"""Drawn at 1800 pixels for a page that shows 900."""
+"""The pictures are 1800 pixels wide; the page shows 900."""
 
 INK, DIM, GREY, FAINT = "#22313f", "#5b6b79", "#8795a1", "#e9edf1"
 VIEWS = ("#2f6fb0", "#d9822b", "#3a9a6e", "#8a5aa8", "#c0504d")
@@ -46,7 +47,7 @@ SIGNED = "RdBu_r"
 RESNET, SPATIAL, MOTION, EPIPOLAR = "#b9c4cf", "#7d92a7", VIEWS[0], VIEWS[1]
 
 SIZE, FEATURES = 256, 32
-"""Pixels of the pictures' videos, and of the finest feature map."""
+"""Width and height of the videos and of the finest feature map, in pixels."""
 
 SCENE = Scene(
     (
@@ -55,16 +56,16 @@ SCENE = Scene(
     ),
     Ground("green", "checkered"),
 )
-"""What the cameras see in the pictures."""
+"""The scene in the pictures."""
 
 
-def figure(height: float) -> Figure:
-    """An empty figure of the page's width, height in inches."""
+def new_picture(height: float) -> Figure:
+    """An empty picture of the page's width. `height` is in inches."""
     return Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
 
 
 def save(name: str, drawn: Figure, colours: int | None = None) -> None:
-    """Writes docs/images/cvd-<name>.png; with a palette of so many colours where that is enough."""
+    """Writes docs/images/cvd-<name>.png. With `colours`, the picture gets a palette of that many colours."""
     canvas = FigureCanvasAgg(drawn)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -76,17 +77,17 @@ def save(name: str, drawn: Figure, colours: int | None = None) -> None:
 
 
 def videos(cameras: Cameras, frames: Sequence[int], size: int) -> np.ndarray:
-    """(V, len(frames), size, size, 3) uint8 of the scene."""
+    """Videos of the scene, (V, len(frames), size, size, 3) uint8."""
     c2w = cameras.c2w[:, frames].reshape(-1, 4, 4)
     return render([SCENE] * len(c2w), c2w, size, size).reshape(cameras.views, len(frames), size, size, 3)
 
 
 def unet() -> None:
-    """The U-Net's blocks with their layers, counted in the official network itself, and one layer from the inside."""
+    """The U-Net's blocks with their layers, counted in the official network, and the modules of one layer."""
     with torch.device("meta"):
         network = CollaborativeUNet()
     assert sum(1 for _ in network.collaborative_modules()) == 20
-    drawn = figure(5.0)
+    drawn = new_picture(5.0)
     left, right = drawn.subplots(1, 2, gridspec_kw={"width_ratios": [1.2, 1]})
     blocks = [*network.down_blocks, network.mid_block, *network.up_blocks]
     levels = len(network.down_blocks)
@@ -124,7 +125,7 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], col
 
 
 def _draw_block(axes: Axes, x: float, y: float, colours: Sequence[str], layers: int) -> None:
-    """A block as rows of its layers' modules, each from left to right."""
+    """Draws a block. Each row is a layer, with its modules from left to right."""
     height = 0.8 / layers
     for row in range(layers):
         for column, colour in enumerate(colours):
@@ -133,7 +134,7 @@ def _draw_block(axes: Axes, x: float, y: float, colours: Sequence[str], layers: 
 
 
 def _draw_layer(axes: Axes) -> None:
-    """The modules of a layer below each other: what they are told, and what a pixel meets in them."""
+    """Draws the modules of a layer below each other, with their conditioning and what a pixel attends to."""
     rows = (
         ("residual block", RESNET, INK, "time step", "convolutions\nwithin a frame"),
         ("spatial transformer", SPATIAL, "white", "text", "a pixel attends to\nthe pixels of its frame"),
@@ -156,10 +157,10 @@ def _draw_layer(axes: Axes) -> None:
 
 
 def plucker() -> None:
-    """The six channels of a camera that moves to the right and turns back."""
+    """The six channels of the Pluecker map of a camera that moves to the right and turns back."""
     cameras, frames = pattern_cameras("circle", 2, SIZE, SIZE), (0, 7, 15)
     maps = plucker_maps(cameras)[0, list(frames)]
-    drawn = figure(5.0)
+    drawn = new_picture(5.0)
     grid = drawn.subplots(3, 6)
     names = ("x", "y", "z")
     for row, frame in enumerate(frames):
@@ -182,13 +183,13 @@ def plucker() -> None:
 
 
 def _weights(bias: EpipolarBias, query: int, key: int, slope: float, frame: int, pixel: int) -> np.ndarray:
-    """exp(bias) of a query pixel for all key pixels, (FEATURES, FEATURES): the factor on their attention weights."""
+    """exp(bias) of a query pixel for all key pixels, (FEATURES, FEATURES): the factors on the attention weights."""
     row = bias.pair(query, key, FEATURES, FEATURES, slope)[frame, pixel]
     return row.exp().unflatten(0, (FEATURES, FEATURES)).numpy()
 
 
 def _shaded(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The image where the weight is 1, pale where it is 0."""
+    """The image with full colour where the weight is 1, and pale where it is 0."""
     factor = np.kron(weights, np.ones((SIZE // FEATURES, SIZE // FEATURES)))[..., None]
     image = image / 255
     pale = 0.25 * image.mean(-1, keepdims=True) + 0.72
@@ -206,14 +207,14 @@ def _nearest_corner(solid: Solid) -> np.ndarray:
 
 
 def _projected(cameras: Cameras, view: int, frame: int) -> np.ndarray:
-    """Pixel of the point that the pictures follow."""
+    """Pixel of the point that the pictures mark."""
     point = np.append(_nearest_corner(SCENE.solids[0]), 1)
     seen = cameras.K[view, frame] @ (np.linalg.inv(cameras.c2w[view, frame]) @ point)[:3]
     return seen[:2] / seen[2]
 
 
 def _feature_pixel(position: np.ndarray) -> int:
-    """Index of the feature map's pixel that holds a position in the full image."""
+    """Index of the feature map's pixel at a position in the full image."""
     column, row = (position // (SIZE / FEATURES)).astype(int)
     return int(row * FEATURES + column)
 
@@ -224,12 +225,12 @@ def _mark(axes: Axes, position: np.ndarray, marker: str, colour: str) -> None:
 
 
 def epipolar() -> None:
-    """A query pixel of one view, and how much its attention to each pixel of another is let through."""
+    """A query pixel of one view, and the factor on its attention to each pixel of another view."""
     cameras, frames = pattern_cameras("circle", 4, SIZE, SIZE), [0, 5, 10, 15]
     query, key = 0, 3
     images = videos(cameras, frames, SIZE)
     bias, slope = EpipolarBias(cameras, torch.float32, "cpu"), 0.64
-    drawn = figure(4.9)
+    drawn = new_picture(4.9)
     grid = drawn.subplots(2, len(frames))
     for column, frame in enumerate(frames):
         positions = [_projected(cameras, view, frame) for view in (query, key)]
@@ -256,7 +257,7 @@ def pseudo_lines() -> None:
     image = videos(cameras, [0], SIZE)[0, 0]
     bias, draws = EpipolarBias(cameras, torch.float32, "cpu"), Draws(0, torch.device("cpu"))
     pixel = _feature_pixel(_projected(cameras, 0, 0))
-    drawn = figure(2.75)
+    drawn = new_picture(2.75)
     curve, *grid = drawn.subplots(1, 4, gridspec_kw={"width_ratios": [1.25, 1, 1, 1]})
     distance = np.linspace(0, 4, 200)
     curve.plot(distance, np.exp(-3 * np.maximum(distance - 1, 0)), color=VIEWS[1], linewidth=2.2)
@@ -279,7 +280,11 @@ def pseudo_lines() -> None:
 
 
 def _matching(axes: Axes, x: float, heights: Sequence[float], partners: Sequence[int], widths: Sequence[float]) -> None:
-    """Arcs between partners, of a width by how far apart they are; dashed, towards the one who looks, if one way."""
+    """Draws arcs between partners. The arc of a view that is nobody's partner is dashed, with an arrow at that view.
+
+    Args:
+        widths: width of an arc, by the number of rows between the views.
+    """
     for view, partner in enumerate(partners):
         mutual = partners[partner] == view
         if mutual and view > partner:
@@ -300,7 +305,7 @@ def _matching(axes: Axes, x: float, heights: Sequence[float], partners: Sequence
 
 
 def pairing() -> None:
-    """Algorithm 1 over its U-Net calls: the noise level, and the matchings of four and of five views."""
+    """Algorithm 1 over its U-Net calls: the noise level, and the pairings of four and of five views."""
     multistep, steps = 3, 5
     solver = make_solver("ddim", official_scheduler().config, steps)
     seen: list[int] = []
@@ -311,7 +316,7 @@ def pairing() -> None:
 
     denoise(torch.zeros(1, 1, 1, 1, 1), solver, record, lambda n: torch.zeros(1, 1, 1, 1, 1), multistep)
     levels = [float(marginal(solver, index)[1]) for index in range(steps)] + [0.0]
-    drawn = figure(4.6)
+    drawn = new_picture(4.6)
     top, four, five = drawn.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1.2, 1, 1.25]})
     for call, index in enumerate(seen):
         _arrow(top, (call, levels[index]), (call + 0.5, levels[index + 1]), VIEWS[0])
@@ -347,7 +352,7 @@ def pairing() -> None:
 
 
 def anchor() -> None:
-    """A finished view beside three new ones, with a predictor that knows the clean pictures in the U-Net's place."""
+    """A finished view and three new views. In place of the U-Net, a predictor is used that knows the clean images."""
     cameras, size, old = pattern_cameras("circle", 4, SIZE, SIZE), 48, 1
     clean = torch.from_numpy(videos(cameras, [15], size)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
     solver = make_solver("ddim", official_scheduler().config, 5)
@@ -365,7 +370,7 @@ def anchor() -> None:
     noise = torch.randn(clean.shape, generator=generator)
     final = denoise(noise, solver, predict, lambda n: noise, anchors=held)
     assert torch.equal(final[:old], clean[:old])
-    drawn = figure(5.0)
+    drawn = new_picture(5.0)
     axes = drawn.subplots()
     pitch, rows = 1.42, [-1.12 * view for view in range(len(clean))]
     for column, latents in enumerate([*seen, final]):
@@ -388,7 +393,7 @@ def anchor() -> None:
 
 
 def windows() -> None:
-    """Forty frames in windows of sixteen: where they lie, how they are blended, whose noise they start from."""
+    """Forty frames in windows of 16: their places, their blending weights, and the noise that they start from."""
     frames, length = 40, 16
     starts, weights = window_starts(frames, length), blend_weights(length)
     total = torch.zeros(frames)
@@ -396,7 +401,7 @@ def windows() -> None:
         total[start : start + length] += weights
     indices = torch.arange(frames, dtype=torch.float32).view(1, 1, frames, 1, 1)
     origin = shared_noise(indices, length, torch.Generator().manual_seed(0)).flatten().int().numpy()
-    drawn = figure(4.1)
+    drawn = new_picture(4.1)
     bars, shares, noise = drawn.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": [1.1, 1.1, 0.5]})
     for row, start in enumerate(starts):
         colour = VIEWS[row]
@@ -425,7 +430,7 @@ def windows() -> None:
 
 def patterns() -> None:
     """The official patterns with five views, seen from behind the common first camera."""
-    drawn = figure(2.8)
+    drawn = new_picture(2.8)
     for axes, pattern in zip(drawn.subplots(1, 3), PATTERNS, strict=True):
         cameras = pattern_cameras(pattern, 5, SIZE, SIZE)
         for view, path in enumerate(cameras.c2w[..., :3, 3]):
@@ -443,7 +448,7 @@ def patterns() -> None:
 
 
 def main() -> None:
-    """Draws them all."""
+    """Draws all pictures."""
     torch.set_num_threads(1)
     rcParams.update(
         {

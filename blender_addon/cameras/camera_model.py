@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..problem import AddonError
+from ..protocol.geometry import OPENCV_FROM_OPENGL
 
 Array = NDArray[np.float64]
 
 SHEAR_TOLERANCE = 1e-4
 """Largest cosine between two axes that is taken for float32 rounding."""
-
-OPENCV_FROM_BLENDER = np.diag([1.0, -1.0, -1.0])
-"""Blender's cameras look along -z with y up, OpenCV's along z with y down."""
 
 
 class CameraRefusedError(AddonError):
@@ -88,12 +86,6 @@ def intrinsics(lens: Lens, size: RenderSize) -> Array:
     return np.array([[fx, 0.0, cx], [0.0, fx / correction, cy], [0.0, 0.0, 1.0]])
 
 
-def resize_intrinsics(K: ArrayLike, size: tuple[int, int], new_size: tuple[int, int]) -> Array:
-    """K (..., 3, 3) of an image of `size` (width, height) for the same view as an image of `new_size`."""
-    scale = np.diag([new_size[0] / size[0], new_size[1] / size[1], 1.0])
-    return scale @ np.asarray(K, np.float64)
-
-
 def camera_to_world(matrix_world: ArrayLike, name: str) -> Array:
     """c2w (4, 4), OpenCV axes, from a Blender camera's evaluated `matrix_world`; scale is taken out, as in renders.
 
@@ -118,9 +110,8 @@ def camera_to_world(matrix_world: ArrayLike, name: str) -> Array:
             f"Camera “{name}” is mirrored.", "Remove the negative scale from the camera or from its parents."
         )
     c2w = np.eye(4)
-    c2w[:3, :3] = rotation @ OPENCV_FROM_BLENDER
-    c2w[:3, 3] = matrix[:3, 3]
-    return c2w
+    c2w[:3, :3], c2w[:3, 3] = rotation, matrix[:3, 3]
+    return c2w @ OPENCV_FROM_OPENGL
 
 
 def view_extent(sensor_fit: str, size: RenderSize) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
+from ..protocol.geometry import sample_times
 from ..service.submission import CameraExport
-from ..takes.retiming import sample_times
 from .camera_model import CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
 
 FRAME_COUNT = 16

@@ -94,7 +94,7 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
         seed=settings.seed,
         steps=settings.steps or None,
         guidance=settings.guidance or None,
-        size=(settings.width, settings.height) if settings.size_mode == "CUSTOM" else None,
+        size=(settings.height, settings.width) if settings.size_mode == "CUSTOM" else None,
         output_folder=output_folder(context),
         take_folder=Path(bpy.path.abspath(folder)) if folder else None,
     )

@@ -8,8 +8,8 @@ import bpy
 
 from .. import runtime
 from ..cameras.export import render_size, scene_cameras
-from ..cameras.sizing import generation_size
 from ..problem import Problem
+from ..protocol.geometry import MAX_SIDE, size_of_area
 from ..service.state import BackendState, State
 
 _BACKEND_ICONS = {
@@ -103,7 +103,8 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
     else:
         for model in state.models:
             if model.name == settings.model:
-                width, height = generation_size(render_size(scene).aspect, model.native_size, model.size_multiple)
+                aspect = render_size(scene).aspect
+                height, width = size_of_area(aspect, model.native_size, model.size_multiple, MAX_SIDE)
                 column.label(text=f"{width} x {height} px")
     body.prop(settings, "output_folder")
 

@@ -165,7 +165,7 @@ class ServiceLink:
             take = Take(
                 request=msgspec.to_builtins(request),
                 c2w=submission.cameras.c2w.tolist(),
-                K=submission.K_at(request.width, request.height).tolist(),
+                K=submission.K_at((request.height, request.width)).tolist(),
                 frame_start=submission.frame_start,
                 frame_end=submission.frame_end,
                 aspect=submission.cameras.aspect,

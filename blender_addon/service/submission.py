@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cameras.camera_model import Array, resize_intrinsics
-from ..cameras.sizing import generation_size
+from ..cameras.camera_model import Array
 from ..problem import AddonError
+from ..protocol.geometry import MAX_SIDE, resized_intrinsics, size_of_area
 from .state import Model
 
 SIZE_MULTIPLE = 8
@@ -42,7 +42,7 @@ class CameraExport:
 class Submission:
     """One generation as the artist asked for it. `steps`, `guidance` and `size` None: the model's own, and automatic.
 
-    size: (width, height) in pixels. take_folder: the folder for this take, or None for a new one in `output_folder`.
+    size: (height, width) in pixels. take_folder: the folder for this take, or None for a new one in `output_folder`.
     """
 
     cameras: CameraExport
@@ -64,7 +64,7 @@ class Submission:
         Raises SettingsError when the model is unknown or cannot make what is asked for.
         """
         model = self._with_own_settings(models)
-        width, height = self.size or generation_size(self.cameras.aspect, model.native_size, model.size_multiple)
+        height, width = self.size or size_of_area(self.cameras.aspect, model.native_size, model.size_multiple, MAX_SIDE)
         if width % model.size_multiple or height % model.size_multiple:
             raise SettingsError(
                 f"{width} x {height} pixels do not fit the model “{model.name}”.",
@@ -88,9 +88,9 @@ class Submission:
             "guidance_scale": self.guidance or model.guidance_scale,
         }
 
-    def K_at(self, width: int, height: int) -> Array:
-        """K (V, F, 3, 3) of images of `width` x `height` that fill the cameras' views."""
-        return resize_intrinsics(self.cameras.K, (self.cameras.width, self.cameras.height), (width, height))
+    def K_at(self, size: tuple[int, int]) -> Array:
+        """K (V, F, 3, 3) of images of `size` (height, width) that fill the cameras' views."""
+        return resized_intrinsics(self.cameras.K, (self.cameras.height, self.cameras.width), size)
 
     def _with_own_settings(self, models: Sequence[Model]) -> Model:
         """The chosen model. One that is not offered may be a folder on the service's machine: the service will know."""

@@ -6,33 +6,19 @@ them shows; before and after the range, the first and the last.
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
-
-def sample_times(start: int, end: int, count: int) -> list[float]:
-    """Scene frames, with fractions, at which `count` frames are taken. One frame is taken at the start."""
-    return [float(time) for time in np.linspace(start, end, count)]
-
-
-def nearest_frame(frame: float, start: int, end: int, count: int) -> int:
-    """Index (from 0) of the generated frame that shows at scene frame `frame`; halves go to the later one."""
-    if end <= start:
-        return 0
-    return min(max(math.floor((frame - start) * _rate(start, end, count) + 0.5), 0), count - 1)
-
 
 def driver_expression(start: int, end: int, count: int) -> str:
-    """`nearest_frame` as a driver's expression of the scene frame `frame`.
+    """Returns a driver's expression of the scene frame `frame`: the index, from 0, of the generated frame that shows.
 
-    It keeps to Blender's "simple expressions", which run even where Python scripts of a file are not allowed to.
+    That is the nearest of the frames at `protocol.geometry.sample_times(start, end, count)`, and the later one of two
+    equally near ones. The index is 0 in a range of one frame. The expression keeps to Blender's "simple expressions",
+    which run even where Python scripts of a file are not allowed to.
+
+    Args:
+        start, end: first and last frame of the scene's range.
+        count: number of generated frames, 1 or more.
     """
     if end <= start:
         return "0"
-    return f"clamp(floor((frame - {float(start)}) * {_rate(start, end, count)!r} + 0.5), 0, {count - 1})"
-
-
-def _rate(start: int, end: int, count: int) -> float:
-    """Generated frames per scene frame."""
-    return (count - 1) / (end - start)
+    rate = (count - 1) / (end - start)  # generated frames per scene frame
+    return f"clamp(floor((frame - {float(start)}) * {rate!r} + 0.5), 0, {count - 1})"

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation, Slerp
+
+from protocol.geometry import (
+    cropped_intrinsics,
+    frame_indices,
+    interpolated,
+    interpolated_poses,
+    resized_intrinsics,
+    sample_times,
+)
 
 from ..errors import CameraError, RequestError
 
@@ -81,11 +89,14 @@ class Cameras:
 
     def resized(self, height: int, width: int) -> Cameras:
         """The same cameras for an image of another size: what they see stays, pixels are stretched if need be."""
-        scale = np.diag([width / self.width, height / self.height, 1.0])
-        return Cameras(self.c2w, scale @ self.K, height, width)
+        K = resized_intrinsics(self.K, (self.height, self.width), (height, width))
+        return Cameras(self.c2w, K, height, width)
 
     def cropped(self, height: int, width: int) -> Cameras:
-        """The same cameras for an image of another size, see `cropped_intrinsics`: pixels keep their shape."""
+        """The same cameras for an image that is cut to another size: pixels keep their shape.
+
+        See `protocol.geometry.cropped_intrinsics`.
+        """
         K = cropped_intrinsics(self.K, (self.height, self.width), (height, width))
         return Cameras(self.c2w, K, height, width)
 
@@ -100,14 +111,13 @@ class Cameras:
         """
         if frames * self.views > MOST_FRAMES:
             raise RequestError(f"{frames} frames are too many.", "Use at most 128 for a video.")
-        picked = frame_indices(self.frames, frames)
+        if frames < 1:
+            raise RequestError(f"{frames} frames make no video.", "Use at least 1.")
         if frames <= self.frames or self.frames == 1:
+            picked = frame_indices(self.frames, frames)
             return Cameras(self.c2w[:, picked], self.K[:, picked], self.height, self.width)
-        given, wanted = np.arange(self.frames), np.linspace(0, self.frames - 1, frames)
-        c2w = _interpolated(self.c2w, wanted)
-        for view in range(self.views):
-            c2w[view, :, :3, :3] = Slerp(given, Rotation.from_matrix(self.c2w[view, :, :3, :3]))(wanted).as_matrix()
-        return Cameras(c2w, _interpolated(self.K, wanted), self.height, self.width)
+        at = sample_times(0, self.frames - 1, frames)
+        return Cameras(interpolated_poses(self.c2w, at), interpolated(self.K, at), self.height, self.width)
 
     def window(self, start: int, length: int) -> Cameras:
         """The frames from `start` on, `length` of them."""
@@ -127,37 +137,6 @@ class Cameras:
     def relative_to_first_frame(self) -> Array:
         """(V, F, 4, 4): every view's poses in the coordinates of its own first frame, as CameraCtrl is trained."""
         return np.linalg.inv(self.c2w[:, :1]) @ self.c2w
-
-
-def frame_indices(available: int, frames: int) -> NDArray[np.intp]:
-    """(frames,) evenly spread indices into `available` frames, both ends included.
-
-    Raises:
-        RequestError: no frame asked for.
-    """
-    if frames < 1:
-        raise RequestError(f"{frames} frames make no video.", "Use at least 1.")
-    return np.linspace(0, available - 1, frames).round().astype(np.intp)
-
-
-def cropped_intrinsics(K: Array, old: tuple[int | float, int | float], new: tuple[int, int]) -> Array:
-    """Intrinsics of an image that is scaled until it covers another size, and cut around its centre.
-
-    Args:
-        K: (..., 3, 3) in pixels of the old size.
-        old, new: (height, width) in pixels.
-    """
-    scale = max(new[0] / old[0], new[1] / old[1])
-    # The centre of the old image becomes the centre of the new one.
-    shift = [[scale, 0, (new[1] - scale * old[1]) / 2], [0, scale, (new[0] - scale * old[0]) / 2], [0, 0, 1]]
-    return np.array(shift) @ K
-
-
-def _interpolated(values: Array, at: Array) -> Array:
-    """(V, F, ...) between neighbouring frames, at fractional frame numbers (F',): (V, F', ...)."""
-    before = np.clip(np.floor(at).astype(np.intp), 0, values.shape[1] - 2)
-    share = (at - before)[:, None, None]
-    return (1 - share) * values[:, before] + share * values[:, before + 1]
 
 
 def _check_size(height: int, width: int) -> None:

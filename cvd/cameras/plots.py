@@ -8,11 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
+from protocol.geometry import frame_indices
+
 from .cameras import Cameras
 
 
 def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
-    """Draws every view's path and, along it, its viewing pyramids, in the first camera's coordinates, as a PNG."""
+    """Draws a PNG of every view's path and viewing pyramids, in the coordinates of the first view's frame 0."""
     c2w = np.linalg.inv(cameras.c2w[0, 0]) @ cameras.c2w
     centres = c2w[..., :3, 3]
     extent = float(np.ptp(centres.reshape(-1, 3), axis=0).max()) or 1.0
@@ -21,7 +23,7 @@ def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
     for view in range(cameras.views):
         colour = f"C{view % 10}"
         axes.plot(*_plot_axes(centres[view]).T, color=colour, label=f"view {view}", linewidth=2)
-        for frame in np.unique(np.linspace(0, cameras.frames - 1, 5).round().astype(int)):
+        for frame in np.unique(frame_indices(cameras.frames, 5)):
             edges = _pyramid(c2w[view, frame], cameras.K[view, frame], cameras, 0.15 * extent)
             axes.add_collection3d(Line3DCollection(_plot_axes(edges), colors=colour, linewidths=0.8, alpha=0.7))
     axes.set(xlabel="x, right", ylabel="z, forward", zlabel="up, -y", title="Camera trajectories")
@@ -31,12 +33,12 @@ def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
 
 
 def _plot_axes(points: np.ndarray) -> np.ndarray:
-    """OpenCV's axes as a plot shows them: x right, z into the page, y up."""
+    """Points with OpenCV's axes in a plot's axes: x right, z into the page, up."""
     return points[..., [0, 2, 1]] * [1, 1, -1]
 
 
 def _pyramid(c2w: np.ndarray, K: np.ndarray, cameras: Cameras, depth: float) -> np.ndarray:
-    """(8, 2, 3) edges of what the camera sees, up to `depth`."""
+    """(8, 2, 3) edges of the camera's viewing pyramid, up to `depth`."""
     corners = np.array([[0, 0], [cameras.width, 0], [cameras.width, cameras.height], [0, cameras.height]], float)
     rays = np.concatenate([corners, np.ones((4, 1))], 1) @ np.linalg.inv(K).T * depth
     world = rays @ c2w[:3, :3].T + c2w[:3, 3]

@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol.geometry import PATTERNS, size_of_area
 from protocol.models import ModelInfo
 
 from ..cameras.cameras import Cameras
 from ..cameras.files import cameras_from_realestate, read_colmap, read_transforms
 from ..cameras.files.realestate import SOURCE_ASPECT, SOURCE_SIZE
-from ..cameras.patterns import PATTERNS, pattern_cameras
+from ..cameras.patterns import pattern_cameras
 from ..errors import RequestError
 from ..takes.takes import FinishedTake
 
@@ -173,7 +174,8 @@ def _text_files(
 def _source_size(source: tuple[int, int] | None) -> tuple[int, int]:
     """(height, width) that stands for text files' images: as it is given, or of RealEstate10K's area."""
     if source is None or source[0] % 8 or source[1] % 8:
-        return size_of_area(*(source or SOURCE_SIZE), math.sqrt(math.prod(SOURCE_SIZE)), 8)
+        height, width = source or SOURCE_SIZE
+        return size_of_area(width / height, math.sqrt(math.prod(SOURCE_SIZE)), 8)
     return source
 
 
@@ -204,17 +206,7 @@ def _sized_files(
 
 
 def _model_size(height: int, width: int, model: ModelInfo) -> tuple[int, int]:
-    return size_of_area(height, width, model.sizes.native, model.sizes.multiple)
-
-
-def size_of_area(height: int, width: int, side: float, multiple: int) -> tuple[int, int]:
-    """(height, width) of about an image's proportions and the area of a square of `side`, both in multiples."""
-    aspect = width / height
-
-    def rounded(value: float) -> int:
-        return max(1, round(value / multiple)) * multiple
-
-    return rounded(side / math.sqrt(aspect)), rounded(side * math.sqrt(aspect))
+    return size_of_area(width / height, model.sizes.native, model.sizes.multiple)
 
 
 def _scale_factor(cameras: Cameras, largest: float | None, remarks: list[str]) -> float:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from protocol.geometry import frusta_overlap, target_distance
 from protocol.takes import TAKE_FILE, UNFINISHED_FILE
 
 from ..cameras.cameras import Cameras
@@ -87,7 +88,10 @@ def _write(out: Path, cameras: Cameras, formats: Sequence[str]) -> None:
 
 
 def _print_measures(cameras: Cameras) -> None:
-    table = Table("view", "frames", "size", "largest motion", "field of view", "from view 0 in frame 0", box=box.SIMPLE)
+    # Headings have two lines so that every row has one in a terminal of 80 columns.
+    headings = ("view", "frames", "size", "largest\nmotion", "field of view", "from view 0\nin frame 0", "overlap")
+    table = Table(*(Column(heading, no_wrap=True) for heading in headings), box=box.SIMPLE)
+    distance = target_distance(cameras.c2w)
     for view in range(cameras.views):
         low, high = _fields_of_view(cameras, view)
         path = cameras.c2w[view, :, :3, 3]
@@ -98,8 +102,10 @@ def _print_measures(cameras: Cameras) -> None:
             f"{np.linalg.norm(path - path[0], axis=-1).max():.4g}",
             f"{low:.1f}°" if high - low < 0.05 else f"{low:.1f} to {high:.1f}°",
             _from_first_view(cameras, view),
+            f"{_overlap_with_first_view(cameras, view, distance):.0%}",
         )
     Console().print(table)
+    print(f"Overlap: the share of a view that view 0 sees in the worst frame, at depths around {distance:.3g} units.")
 
 
 def _fields_of_view(cameras: Cameras, view: int) -> tuple[float, float]:
@@ -117,3 +123,10 @@ def _from_first_view(cameras: Cameras, view: int) -> str:
     chord = float(np.linalg.norm(other[:3, :3] - first[:3, :3])) / np.sqrt(8)
     angle = float(np.degrees(2 * np.arcsin(min(1.0, chord))))
     return "coincides" if distance < 1e-6 and angle < 1e-4 else f"{distance:.4g} units, {angle:.1f}°"
+
+
+def _overlap_with_first_view(cameras: Cameras, view: int, distance: float) -> float:
+    """The smallest share, over frames, of a view that view 0 sees, for things about `distance` away."""
+    pair = [0, view]
+    overlap = frusta_overlap(cameras.c2w[pair], cameras.K[pair], (cameras.height, cameras.width), distance)
+    return float(overlap[1, 0].min())

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     json_file = arguments.json or arguments.folder / "evaluation.json"
     document["per_take"] = [details(report) for report in reports]
     json_file.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    print(f"figures: {json_file}")
+    print(f"measures: {json_file}")
     if worst is not None and worst[0].consistency:
         picture = arguments.picture or arguments.folder / "evaluation.png"
         draw_report(picture, *worst)
@@ -106,7 +106,7 @@ def _print(console: Console, document: dict[str, Any], reports: list[TakeReport]
 
 
 def _rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, value and remark of every figure."""
+    """Name, value and remark of every measure."""
     views = document["consistency"]
     rows = [
         ("[bold]between views", "", f"matches by {document['matcher']}"),

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..cameras.cameras import Cameras
+from ..memory import BIAS_BUDGET
 
 Array = NDArray[np.float64]
 Slope = float | Literal["horizontal"]
@@ -167,7 +168,7 @@ class EpipolarBias:
         cameras: Cameras,
         dtype: torch.dtype,
         device: torch.device | str,
-        budget: int,
+        budget: int = BIAS_BUDGET,
         without_baseline: WithoutBaseline = "line",
     ) -> None:
         self.cameras, self.dtype, self.device, self.budget = cameras, dtype, device, budget

@@ -1,6 +1,7 @@
-"""Measures of what was generated: do the views agree, do the cameras move as asked, does it look like the prompt.
+"""Measures of takes: do the views agree, do the cameras move as asked, do the frames show the prompt?
 
-Every measure is a pure function of images and cameras: `consistency` (between views), `camera_fidelity` (within a
-video), `identical` (paper A.4), `clip` and `distributions` (against a prompt and against real images), and, for the
-starter model, `starter_score` on top of `palette`. `report` runs them on a take; `figure` draws what it found.
+Every measure is a pure function of images and cameras. `consistency` compares views, and `camera_fidelity` compares
+frames of a video. `identical` compares views with the same cameras (paper, A.4). `clip` compares frames with a prompt,
+and `distributions` with real images. `starter` has the measures of the starter model's world. `report` computes all
+measures of a take, and `picture` draws them.
 """

@@ -1,7 +1,8 @@
-"""Camera fidelity: do the cameras of a video move as asked? Relative poses recovered from matches, against the asked.
+"""Camera fidelity: do the cameras of a video move as asked? Compares poses found from matches with the asked poses.
 
-As in the paper's table 1, with SuperGlue's (Sarlin et al., 2020) angles and areas: from frame 0 to frame t of each
-video, an essential matrix is estimated from matches, and its rotation and translation direction compared.
+As in the paper's table 1, an essential matrix is estimated from matches between frame 0 and frame t of each video. Its
+rotation and translation direction are compared with the asked ones. Angles and areas are SuperGlue's (Sarlin et al.,
+2020).
 """
 
 from __future__ import annotations
@@ -20,19 +21,24 @@ Array = NDArray[np.floating]
 
 AUC_DEGREES = (5.0, 10.0, 20.0)
 SMALLEST_BASELINE = 0.1
-"""Share of the take's largest camera movement below which a frame is left out: its parallax drowns in noise."""
+"""Smallest camera movement of a measured frame, as a share of the take's largest. With less movement, the noise of the
+matches is larger than the parallax."""
 
 FEWEST_MATCHES = 8
 INLIER_SHARE = 0.005
-"""Epipolar distance up to which RANSAC takes a match for an inlier, as a share of the image's larger side."""
+"""Largest epipolar distance of an inlier in RANSAC, as a share of the image's larger side."""
 
 
 @dataclass(frozen=True)
 class PoseError:
-    """Frame `frame` of a view against its frame 0: angles in degrees, infinite where no pose could be estimated.
+    """The error of the estimated pose of one frame relative to frame 0 of the same view.
 
-    matches: that the pose was estimated from. rotation: of the rotation between estimate and asked pose. translation:
-    between the directions of the two translations, at most 90: an essential matrix leaves the sign open.
+    Attributes:
+        view, frame: indices from 0.
+        matches: number of matches that the pose was estimated from.
+        rotation: angle between the estimated and the asked rotation, in degrees; infinite: no pose could be estimated.
+        translation: angle between the directions of the two translations, in degrees; infinite: no pose could be
+            estimated. It is at most 90, because an essential matrix does not give the sign.
     """
 
     view: int
@@ -44,10 +50,11 @@ class PoseError:
 
 @dataclass(frozen=True)
 class CameraFidelity:
-    """The errors, and how many frames were left out for a baseline that is too small.
+    """The pose errors of a take.
 
-    Areas under the cumulative error curves at 5, 10 and 20 degrees, in [0, 1]; medians in degrees, infinite where more
-    than half of the poses could not be estimated, NaN without any frame.
+    Attributes:
+        errors: one error for each measured frame.
+        skipped: number of frames that were left out, because their baseline is too small.
     """
 
     errors: list[PoseError]
@@ -59,12 +66,15 @@ class CameraFidelity:
         return sum(math.isinf(error.rotation) for error in self.errors)
 
     def median(self) -> tuple[float, float]:
-        """Median rotation and translation error."""
+        """Median rotation and translation error, in degrees.
+
+        Infinite if more than half of the poses could not be estimated; NaN without any frame.
+        """
         rotation, translation = self._columns()
         return _median(rotation), _median(translation)
 
     def auc(self) -> tuple[list[float], list[float]]:
-        """Areas at 5, 10 and 20 degrees, of rotation and of translation errors."""
+        """Areas under the cumulative curves of rotation and translation errors, at 5, 10 and 20 degrees, in [0, 1]."""
         rotation, translation = self._columns()
         return error_auc(rotation, AUC_DEGREES), error_auc(translation, AUC_DEGREES)
 
@@ -78,12 +88,13 @@ def camera_fidelity(
     matcher: Matcher,
     smallest_baseline: float = SMALLEST_BASELINE,
 ) -> CameraFidelity:
-    """The pose errors of all frames that moved far enough from their video's frame 0.
+    """The pose errors of all frames whose camera is far enough from frame 0's.
 
     Args:
-        cameras: V views of F frames, as asked for.
-        features: V lists of F, from `matcher`.
-        smallest_baseline: as a share of the take's largest camera movement.
+        cameras: asked cameras, V views of F frames.
+        features: V lists of F features each, from `matcher`.
+        matcher: matcher that finds the matches.
+        smallest_baseline: smallest distance from frame 0, as a share of the take's largest camera movement.
     """
     errors = [
         pose_error(cameras, view, frame, matcher.match(features[view][0], features[view][frame]))
@@ -102,7 +113,7 @@ def moved_frames(cameras: Cameras, view: int, smallest_baseline: float) -> list[
 
 
 def pose_error(cameras: Cameras, view: int, frame: int, matches: Matches) -> PoseError:
-    """The error of the pose that matches between frame 0 and `frame` of a view give."""
+    """The error of the pose that is estimated from matches between frame 0 and `frame` of a view."""
     K = cameras.K[view]
     pose = relative_pose(matches.x, matches.y, K[0], K[frame], (cameras.width, cameras.height))
     if pose is None:
@@ -119,18 +130,20 @@ def pose_error(cameras: Cameras, view: int, frame: int, matches: Matches) -> Pos
 
 
 def relative_pose(x: Points, y: Points, K_x: Array, K_y: Array, size: tuple[int, int]) -> tuple[Array, Array] | None:
-    """Pose of the camera that sees y relative to the one that sees x, by PoseLib's 5-point LO-RANSAC.
+    """Pose of the camera that sees y relative to the camera that sees x, by PoseLib's 5-point LO-RANSAC.
 
     Args:
-        x, y: (N, 2) matches, pixels. K_x, K_y: (3, 3). size: width and height of both images.
+        x, y: (N, 2) matches in pixels.
+        K_x, K_y: (3, 3) camera matrices.
+        size: width and height of both images.
 
     Returns:
-        Rotation (3, 3) and unit translation (3,) from the first camera's coordinates to the second's; None if there
-        are fewer than 8 matches, or none agree.
+        Rotation (3, 3) and unit translation (3,) from the first camera's coordinates to the second's; None: there are
+        fewer than 8 matches or inliers.
     """
     if len(x) < FEWEST_MATCHES:
         return None
-    # Imported here: it is only needed for this, and an optional package.
+    # Imported here, because it is an optional package and no other function needs it.
     import poselib
 
     options = {"max_epipolar_error": INLIER_SHARE * max(size), "seed": 0}
@@ -146,16 +159,16 @@ def rotation_angle(a: Array, b: Array) -> float:
 
 
 def translation_angle(a: Array, b: Array) -> float:
-    """Angle between two directions (3,) whose sign is open, degrees in [0, 90]; 90 if one has no length."""
+    """Angle between two directions (3,) without sign, degrees in [0, 90]; 90 if one of them has no length."""
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     return float(np.degrees(np.arccos(np.clip(np.abs(a @ b) / lengths, 0, 1)))) if lengths > 0 else 90.0
 
 
 def error_auc(errors: Sequence[float], thresholds: Sequence[float]) -> list[float]:
-    """Area under the curve of recall over error, up to each threshold and divided by it, as SuperGlue defines it.
+    """Area under the curve of recall over error up to each threshold, divided by the threshold (SuperGlue).
 
-    The recall rises linearly from one error to the next, from 0 at error 0, and stays from the last error below the
-    threshold on. Infinite errors count as never recalled.
+    The recall is 0 at error 0, rises linearly from one error to the next, and is constant from the last error below the
+    threshold. An infinite error is never recalled.
 
     Returns:
         One value in [0, 1] for each threshold; NaN without errors.
@@ -177,6 +190,6 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _camera(K: Array, size: tuple[int, int]) -> dict[str, object]:
-    """As PoseLib takes it; its pixels have their origin at the image's corner too."""
+    """The camera in PoseLib's form. PoseLib's pixels have their origin at the image's corner, too."""
     parameters = [K[0, 0], K[1, 1], K[0, 2], K[1, 2]]
     return {"model": "PINHOLE", "width": size[0], "height": size[1], "params": parameters}

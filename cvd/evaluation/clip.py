@@ -1,8 +1,8 @@
-"""CLIP scores: do the frames show what the prompt says (CLIP-T), and do they look alike (CLIP-F)?
+"""CLIP scores: do the frames show the prompt (CLIP-T), and do consecutive frames look alike (CLIP-F)?
 
-The weights are the user's: a folder in transformers' layout. Its image embeddings are also the features that
-`distributions` compares. FID's usual Inception network is not used for that: its published weights are TorchScript or
-pickles, and rank images by ImageNet's classes rather than by how they look (Kynkaanniemi et al., 2023).
+The user gives the weights, as a folder in transformers' layout. `distributions` compares the model's image embeddings.
+FID's usual Inception network is not used. Its published weights are TorchScript or pickles. It ranks images by
+ImageNet's classes and not by their looks (Kynkaanniemi et al., 2023).
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class Clip:
     """A CLIP model with its tokenizer.
 
     Args:
-        folder: in transformers' layout: config.json, model.safetensors, the tokenizer's files, and
-            preprocessor_config.json where mean and deviation of the colours are not CLIP's usual ones.
+        folder: folder in transformers' layout: config.json, model.safetensors and the tokenizer's files.
+            preprocessor_config.json is needed if the colours' mean and deviation are not CLIP's usual ones.
+        device: device of the model.
 
     Raises:
         CheckpointError: the folder is not a CLIP model.
@@ -55,13 +56,13 @@ class Clip:
 
     @torch.inference_mode()
     def embed_images(self, images: NDArray[np.uint8]) -> Array:
-        """(N, H, W, 3) sRGB to (N, D), not normalised."""
+        """Embeddings (N, D), not normalised, of images (N, H, W, 3) in sRGB."""
         embeddings = [self._embed_batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
         return torch.cat(embeddings).double().cpu().numpy()
 
     @torch.inference_mode()
     def embed_text(self, text: str) -> Array:
-        """(D,), not normalised. Words beyond the model's text length are cut off."""
+        """Embedding (D,), not normalised, of a text. The text is cut at the model's text length."""
         length = self._model.config.text_config.max_position_embeddings
         tokens = self._tokenizer(text, truncation=True, max_length=length, return_tensors="pt").to(self._device)
         pooled = self._model.text_model(**tokens).pooler_output
@@ -77,7 +78,7 @@ class Clip:
 
 
 def read_reference(folder: Path, clip: Clip) -> Array:
-    """(N, D) embeddings of all PNG and JPEG images below a folder; of takes, only their frames.
+    """(N, D) embeddings of all PNG and JPEG images below a folder. If it holds takes, only their frames are used.
 
     Raises:
         RequestError: there are no images.
@@ -109,7 +110,7 @@ def _normalised(vectors: Array) -> Array:
 
 
 def _cropped(pixels: torch.Tensor, side: int) -> torch.Tensor:
-    """(N, 3, H, W) to (N, 3, side, side): resized so that the smaller side fits, and cut at the centre."""
+    """(N, 3, H, W) to (N, 3, side, side): the smaller side is resized to `side`, and the centre is kept."""
     height, width = pixels.shape[-2:]
     scale = side / min(height, width)
     size = (max(side, round(height * scale)), max(side, round(width * scale)))

@@ -1,8 +1,8 @@
-"""Cross-view consistency: do matches between corresponding frames of two views obey the asked cameras?
+"""Cross-view consistency: do matches between the same frame of two views fit the asked cameras?
 
-A match (x, y) of one scene point satisfies y^T F x = 0. Its symmetric epipolar distance is the mean of the distances of
-y from the line F x and of x from the line F^T y. Where two cameras share their centre F says nothing, but then every
-point of a ray falls on one pixel: y = H x with H = K_b R K_a^-1, and the distance is that of points.
+A match (x, y) of one scene point satisfies y^T F x = 0. Its symmetric epipolar distance is the mean of two distances: y
+from the line F x, and x from the line F^T y. If two cameras share their centre, F is zero. Then y = H x with
+H = K_b R K_a^-1, and the distance is that between points.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from .matching import Features, Matcher, Matches, Points
 Array = NDArray[np.floating]
 
 CORRECT_WITHIN = 0.01
-"""A match is correct within this share of the larger side. SuperGlue's 5e-4 is 1.4 % at the official focal length."""
+"""Largest distance of a correct match, as a share of the image's larger side. SuperGlue's 5e-4 is 1.4 % at the official
+focal length."""
 
 
 @dataclass(frozen=True, eq=False)
 class ViewMatches:
-    """Matches between a frame of the first view and the same frame of the second; frame: from 0."""
+    """Matches between a frame of the first view and the same frame of the second view. `frame` counts from 0."""
 
     views: tuple[int, int]
     frame: int
@@ -35,11 +36,16 @@ class ViewMatches:
 
 @dataclass(frozen=True)
 class FrameConsistency:
-    """One frame of one pair of views. Distances in pixels of the images as they are.
+    """The measures of one frame of one pair of views.
 
-    views: the pair. frame: from 0. matches: how many. precision: share of correct ones, 0 without any.
-    matching_score: correct ones among the first view's keypoints. median_distance: symmetric epipolar distance, or
-    distance of points where `degenerate`; NaN without any match. degenerate: the two cameras share their centre.
+    Attributes:
+        views: the two views.
+        frame: index from 0.
+        matches: number of matches.
+        precision: share of the matches that are correct; 0 without any match.
+        matching_score: number of correct matches divided by the number of the first view's keypoints.
+        median_distance: median distance of the matches, in pixels of the original images; NaN without any match.
+        degenerate: whether the two cameras share their centre. Distances are then those between points.
     """
 
     views: tuple[int, int]
@@ -52,7 +58,7 @@ class FrameConsistency:
 
 
 def match_views(features: Sequence[Sequence[Features]], matcher: Matcher) -> list[ViewMatches]:
-    """Matches of every frame of every pair of views, pair after pair; features: V lists of F, from `matcher`."""
+    """Matches of every frame of every pair of views, pair after pair. `features`: V lists of F, from `matcher`."""
     return [
         ViewMatches((a, b), frame, matcher.match(features[a][frame], features[b][frame]))
         for a, b in combinations(range(len(features)), 2)
@@ -61,11 +67,12 @@ def match_views(features: Sequence[Sequence[Features]], matcher: Matcher) -> lis
 
 
 def frame_consistency(cameras: Cameras, found: ViewMatches, correct_within: float = CORRECT_WITHIN) -> FrameConsistency:
-    """How well the matches of one frame obey the cameras.
+    """The measures of one frame: how well its matches fit the cameras.
 
     Args:
-        cameras: V views of F frames, as asked for.
-        correct_within: share of the image's larger side.
+        cameras: asked cameras, V views of F frames.
+        found: matches of the frame.
+        correct_within: largest distance of a correct match, as a share of the image's larger side.
     """
     distance, degenerate = cross_view_distances(cameras, found)
     correct = distance <= correct_within * max(cameras.height, cameras.width)
@@ -81,10 +88,10 @@ def frame_consistency(cameras: Cameras, found: ViewMatches, correct_within: floa
 
 
 def cross_view_distances(cameras: Cameras, found: ViewMatches) -> tuple[Array, bool]:
-    """Distances of the matches of one frame from what the cameras ask, and whether the two share their centre.
+    """Distances of the matches of one frame, and whether the two cameras share their centre.
 
     Returns:
-        (N,) pixels: symmetric epipolar distances; symmetric transfer errors where the cameras share their centre.
+        (N,) symmetric epipolar distances in pixels; or symmetric transfer errors, if the cameras share their centre.
     """
     geometry = PairGeometry.of(cameras, found.views, found.frame)
     return geometry.distances(found.matches.x, found.matches.y), geometry.degenerate
@@ -92,9 +99,11 @@ def cross_view_distances(cameras: Cameras, found: ViewMatches) -> tuple[Array, b
 
 @dataclass(frozen=True, eq=False)
 class PairGeometry:
-    """Where points of one view lie in another: on the lines F x; or at H x, if the two cameras share their centre.
+    """Where points of one view are in another: on the lines F x, or at H x if the two cameras share their centre.
 
-    matrix: (3, 3), F or H, from the first view to the second.
+    Attributes:
+        matrix: (3, 3) F or H, from the first view to the second.
+        degenerate: whether the two cameras share their centre, so that `matrix` is H.
     """
 
     matrix: Array
@@ -112,16 +121,16 @@ class PairGeometry:
 
     @property
     def reverse(self) -> PairGeometry:
-        """The same from the second view to the first."""
+        """The geometry from the second view to the first."""
         return PairGeometry(np.linalg.inv(self.matrix) if self.degenerate else self.matrix.T, self.degenerate)
 
     def distances(self, x: Points, y: Points) -> Array:
-        """(N,) pixels between matches (N, 2) in the first and the second view, see the module."""
+        """(N,) distances in pixels of matches x, y (N, 2) in the first and the second view."""
         measure = symmetric_transfer_error if self.degenerate else symmetric_epipolar_distance
         return measure(self.matrix, x, y)
 
     def may_be_seen(self, x: Array, height: int, width: int) -> bool:
-        """Whether the first view's point x (2,) can lie in the second view's image."""
+        """Whether the first view's point x (2,) can be in the second view's image."""
         image = homogeneous(x[None])[0] @ self.matrix.T
         if self.degenerate:
             u, v = image[:2] / image[2]
@@ -135,10 +144,11 @@ def symmetric_epipolar_distance(F: Array, x: Points, y: Points) -> Array:
     """Mean distance, in pixels, of y from the line F x and of x from the line F^T y.
 
     Args:
-        F: (3, 3) with y^T F x = 0. x, y: (N, 2).
+        F: (3, 3) with y^T F x = 0.
+        x, y: (N, 2) points in pixels.
 
     Returns:
-        (N,)
+        (N,) distances.
     """
     x, y = homogeneous(x), homogeneous(y)
     line_of_x, line_of_y = x @ F.T, y @ F
@@ -149,18 +159,18 @@ def symmetric_epipolar_distance(F: Array, x: Points, y: Points) -> Array:
 
 
 def symmetric_transfer_error(H: Array, x: Points, y: Points) -> Array:
-    """Mean distance, in pixels, of y from H x and of x from H^-1 y; x, y: (N, 2) -> (N,)."""
+    """(N,) mean distance, in pixels, of y from H x and of x from H^-1 y; x, y: (N, 2)."""
     there = np.linalg.norm(transfer(H, x) - y, axis=-1)
     back = np.linalg.norm(transfer(np.linalg.inv(H), y) - x, axis=-1)
     return (there + back) / 2
 
 
 def transfer(H: Array, x: Points) -> Points:
-    """Points (N, 2) through a homography."""
+    """Points (N, 2) mapped by a homography."""
     mapped = homogeneous(x) @ H.T
     return mapped[:, :2] / mapped[:, 2:]
 
 
 def homogeneous(x: Points) -> Array:
-    """(N, 2) -> (N, 3)"""
+    """Points (N, 2) as homogeneous points (N, 3)."""
     return np.concatenate([x, np.ones((len(x), 1))], axis=-1)

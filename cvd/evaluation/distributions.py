@@ -1,7 +1,6 @@
 """Distances between two sets of image features: FID (Heusel et al., 2017) and KID (Binkowski et al., 2018).
 
-They compare distributions of features, whatever network the features come from (see `clip`); figures are comparable
-only between runs that used the same one.
+The features may come from any network (see `clip`). Compare distances only if they use features of the same network.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Array = NDArray[np.float64]
 def frechet_distance(a: Array, b: Array) -> float:
     """FID: |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), of features (N, D) and (M, D).
 
-    Biased for few samples: the sets should be many times larger than D.
+    It is biased for few samples. The sets should be many times larger than D.
 
     Raises:
         RequestError: fewer than two samples in a set.
@@ -28,7 +27,8 @@ def frechet_distance(a: Array, b: Array) -> float:
         np.cov(a, rowvar=False).reshape(a.shape[1], -1),
         np.cov(b, rowvar=False).reshape(a.shape[1], -1),
     )
-    # The product's square root has the trace of the symmetric (C_a^(1/2) C_b C_a^(1/2))^(1/2), which eigh finds stably.
+    # The product's square root has the same trace as (C_a^(1/2) C_b C_a^(1/2))^(1/2). That matrix is symmetric, so that
+    # eigvalsh is stable.
     root = _symmetric_root(covariance_a)
     eigenvalues = np.linalg.eigvalsh(root @ covariance_b @ root)
     trace = np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum()
@@ -38,7 +38,7 @@ def frechet_distance(a: Array, b: Array) -> float:
 def kernel_distance(a: Array, b: Array) -> float:
     """KID: unbiased squared maximum mean discrepancy with the kernel (x . y / D + 1)^3, of (N, D) and (M, D).
 
-    Unlike FID it has no bias, so that small sets can be compared; it may be slightly negative.
+    It has no bias, so it can compare small sets. It may be slightly negative.
 
     Raises:
         RequestError: fewer than two samples in a set.

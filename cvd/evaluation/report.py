@@ -1,4 +1,4 @@
-"""All measures of one take, and of several together."""
+"""All measures of one take, and of several takes together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import frame_indices
 from protocol.models import STARTER_NAME
 from protocol.takes import TAKE_FILE, TakeError, TakeRecord, read_record, view_folder, view_name
 
-from ..cameras.cameras import Cameras, frame_indices
+from ..cameras.cameras import Cameras
 from ..cameras.files import read_transforms
 from ..errors import RequestError
 from ..takes.record import cameras_of
@@ -33,9 +34,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """videos: (V, F, H, W, 3) sRGB. cameras: as asked for. prompt, model: empty where they are not known.
+    """A take that was read from disk.
 
-    frame_numbers: (F,) from 1, as the frames' files are named.
+    Attributes:
+        name: folder of the take.
+        videos: (V, F, H, W, 3) sRGB.
+        cameras: asked cameras.
+        frame_numbers: (F,) numbers from 1, as in the names of the frames' files.
+        prompt, model: prompt and name of the model; empty if unknown.
     """
 
     name: str
@@ -48,10 +54,13 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class StarterReport:
-    """What only the starter model's world allows.
+    """The measures that exist only for the starter model's world.
 
-    frames: of the score. colours: of a known prompt. fidelity: poses from aligning the ground, where the prompt asks
-    for one that shows them.
+    Attributes:
+        frames: score of each frame of each pair of views.
+        colours: colours that the prompt names; None: the prompt is unknown.
+        fidelity: errors of the poses that are found by aligning the ground; None: the prompt asks for a ground that
+            does not show every movement.
     """
 
     frames: list[StarterFrame]
@@ -61,7 +70,7 @@ class StarterReport:
 
 @dataclass(frozen=True, eq=False)
 class TakeReport:
-    """Figures of one take. embeddings: (V, F, D) of CLIP, where one was given."""
+    """The measures of one take. `embeddings`: (V, F, D) of CLIP; None: no CLIP model was given."""
 
     name: str
     frame_numbers: tuple[int, ...]
@@ -77,7 +86,7 @@ class TakeReport:
 
     @property
     def quality(self) -> float:
-        """In [0, 1], to tell the worst take: the starter's score, or the mean precision; 1 for a single view."""
+        """A value in [0, 1] that ranks takes: the starter's score, or the mean precision; 1 for a single view."""
         if self.starter is not None and not math.isnan(score := starter_score(self.starter.frames)):
             return score
         return float(np.mean([frame.precision for frame in self.consistency])) if self.consistency else 1.0
@@ -85,7 +94,7 @@ class TakeReport:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a take's figures rest on, to be drawn."""
+    """The data behind a take's measures, for the picture."""
 
     take: Take
     matched: list[ViewMatches]
@@ -93,10 +102,10 @@ class Evidence:
 
 
 def find_takes(folder: Path) -> list[Path]:
-    """The folder itself, if it is a take, or those below it, sorted by name.
+    """The folder itself if it is a take, or all takes below it, sorted by name.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there is no take.
     """
     if view_folder(folder, 0).is_dir():
         return [folder]
@@ -110,14 +119,15 @@ def find_takes(folder: Path) -> list[Path]:
 
 
 def load_take(folder: Path, frames: int | None = None, model: str | None = None) -> Take:
-    """A take's frames, cameras, prompt and model.
+    """Read a take's frames, cameras, prompt and model.
 
     Args:
-        frames: how many, evenly spread; all by default.
-        model: in place of the one that take.json names.
+        folder: folder of the take.
+        frames: number of evenly spread frames; None: all frames.
+        model: name of the model; None: the name in take.json.
 
     Raises:
-        RequestError, CameraError: not whole, or frames and cameras that do not fit each other.
+        RequestError, CameraError: the take is incomplete, or its frames and cameras do not fit each other.
     """
     videos = read_videos(folder)
     record = _record(folder)
@@ -129,11 +139,12 @@ def load_take(folder: Path, frames: int | None = None, model: str | None = None)
             "Give a folder whose cameras belong to its frames.",
         )
     cameras = cameras.resized(*videos.shape[2:4])
-    picked = frame_indices(cameras.frames, cameras.frames if frames is None else min(frames, cameras.frames))
+    count = cameras.frames if frames is None else min(frames, cameras.frames)
+    picked_cameras, picked = cameras.resampled(count), frame_indices(cameras.frames, count)
     return Take(
         name=str(folder),
         videos=videos[:, picked],
-        cameras=cameras.resampled(len(picked)),
+        cameras=picked_cameras,
         frame_numbers=tuple(int(index) + 1 for index in picked),
         prompt="" if record is None else record.prompt,
         model=("" if record is None else record.model.name) if model is None else model,
@@ -175,19 +186,19 @@ def evaluate_take(take: Take, matcher: Matcher, clip: Clip | None = None) -> tup
 
 
 def starter_fidelity(take: Take) -> CameraFidelity | None:
-    """Errors of the poses found by aligning the ground; None where the prompt asks for no ground that shows them."""
+    """Errors of the poses found by aligning the ground; None: the prompt's ground does not show every movement."""
     if not asks_for_telling_ground(take.prompt):
         return None
     return aligned_camera_fidelity(take.videos, take.cameras)
 
 
 def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
-    """The figures of several takes together, as JSON's types: means over frames, areas over all poses.
+    """The measures of several takes together, in JSON's types: means over frames, and medians and areas over all poses.
 
-    What could not be measured is None.
+    A value that could not be measured is None.
     """
     frames = [frame for report in reports for frame in report.consistency]
-    figures: dict[str, Any] = {
+    measures: dict[str, Any] = {
         "takes": len(reports),
         "matcher": reports[0].matcher,
         "consistency": {
@@ -200,7 +211,7 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
     starters = [report.starter for report in reports if report.starter is not None]
     if starters:
         colours = [starter.colours for starter in starters if starter.colours is not None]
-        figures["starter"] = {
+        measures["starter"] = {
             "score": _mean(starter_score(starter.frames) for starter in starters),
             "objects": _mean(frame.objects for starter in starters for frame in starter.frames),
             "matches": _mean(frame.matches for starter in starters for frame in starter.frames),
@@ -208,15 +219,15 @@ def summary(reports: Sequence[TakeReport]) -> dict[str, Any]:
             "camera_fidelity": fidelity_summary([each.fidelity for each in starters if each.fidelity is not None]),
         }
     if any(report.clip_frame is not None for report in reports):
-        figures["clip"] = {
+        measures["clip"] = {
             "text": _mean(report.clip_text for report in reports if report.clip_text is not None),
             "frame": _mean(report.clip_frame for report in reports if report.clip_frame is not None),
         }
-    return without_nan(figures)
+    return without_nan(measures)
 
 
 def details(report: TakeReport) -> dict[str, Any]:
-    """One take's figures and what they are made of, frame by frame, as JSON's types."""
+    """The measures of one take, in total and frame by frame, in JSON's types."""
     document: dict[str, Any] = {
         "name": report.name,
         "prompt": report.prompt,
@@ -236,7 +247,7 @@ def details(report: TakeReport) -> dict[str, Any]:
 
 
 def fidelity_summary(parts: Sequence[CameraFidelity]) -> dict[str, Any]:
-    """The poses of several takes together, as JSON's types but for NaN and infinity."""
+    """The pose errors of several takes together, in JSON's types except for NaN and infinity."""
     together = CameraFidelity([error for part in parts for error in part.errors], sum(part.skipped for part in parts))
     (rotation, translation), (rotation_auc, translation_auc) = together.median(), together.auc()
     return {
@@ -251,13 +262,13 @@ def fidelity_summary(parts: Sequence[CameraFidelity]) -> dict[str, Any]:
 
 
 def _mean(values: Iterable[float]) -> float:
-    """Of those that are numbers; NaN without any."""
+    """The mean of all values that are not NaN; NaN if there is none."""
     numbers = [value for value in values if not math.isnan(value)]
     return float(np.mean(numbers)) if numbers else math.nan
 
 
 def without_nan(value: Any) -> Any:
-    """JSON has no NaN and no infinity: None instead."""
+    """The value with None in place of NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {name: without_nan(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

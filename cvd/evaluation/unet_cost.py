@@ -1,4 +1,4 @@
-"""What one U-Net call costs, against diffusers' plain AnimateDiff U-Net on the same batch."""
+"""The cost of one U-Net call, compared with diffusers' AnimateDiff U-Net on the same batch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from ..cameras.patterns import pattern_cameras
 from ..conditioning.epipolar import EpipolarBias, EpipolarContext
 from ..conditioning.plucker import plucker_maps
 from ..errors import RequestError
-from ..memory import BIAS_BUDGET
 from ..models.camera_encoder import CameraPoseEncoder
 from ..models.unet import CollaborativeUNet
 from ..weights.devices import usable_device
 
 GUIDANCE_BRANCHES = 2
 SCALE_FACTOR = 8
-"""How many pixels a latent of the official model covers in either direction."""
+"""Number of pixels that a latent of the official model covers in each direction."""
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
@@ -35,12 +34,18 @@ def _attention_flops(query: Any, key: Any, value: Any, *_: Any, out_shape: Any =
 
 
 UNCOUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
-"""PyTorch's counter knows attention on GPUs only."""
+"""Operations that PyTorch's counter does not count: it counts attention on GPUs only."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one U-Net call: seconds of every repeat, floating point operations, bytes beyond weights and inputs."""
+    """The cost of one U-Net call.
+
+    Attributes:
+        seconds: time of every repeat.
+        flops: number of floating point operations.
+        peak_bytes: largest memory in use, without weights and inputs.
+    """
 
     seconds: tuple[float, ...]
     flops: int
@@ -54,14 +59,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours and the yardstick on one batch, timed in turns in one run."""
+    """The costs of `CollaborativeUNet` and of `UNetMotionModel` on one batch. The calls alternate."""
 
     ours: Cost
     animatediff: Cost
 
     @property
     def time_ratio(self) -> float:
-        """Median of the ratios of neighbouring calls, so that a machine whose speed drifts does not matter."""
+        """Median of the ratios of neighbouring calls. So slow changes of the machine's speed do not matter."""
         pairs = zip(self.ours.seconds, self.animatediff.seconds, strict=True)
         return statistics.median(ours / yardstick for ours, yardstick in pairs)
 
@@ -76,16 +81,18 @@ def compare(
     device: str = "cpu",
     scale_factor: int = SCALE_FACTOR,
 ) -> Comparison:
-    """Times one call of `CollaborativeUNet` and one of `UNetMotionModel`, in turns, with random weights.
+    """Times calls of `CollaborativeUNet` and of `UNetMotionModel` in turns, with random weights.
 
     Args:
-        unet_config: arguments of `CollaborativeUNet`; the yardstick gets the same.
+        unet_config: arguments of `CollaborativeUNet`; `UNetMotionModel` gets the same arguments.
+        views, frames: number of views, and of frames of each view.
         size: width and height of the videos in pixels.
-        repeats: timed calls of each, after one that is not timed.
-        scale_factor: how many pixels a latent covers in either direction.
+        repeats: number of timed calls of each network, after one call that is not timed.
+        dtype, device: type and device of weights and inputs.
+        scale_factor: number of pixels that a latent covers in each direction.
 
     Raises:
-        RequestError: a batch that the network does not take, or nothing to measure.
+        RequestError: the network does not accept such a batch, or there is nothing to measure.
     """
     defaults = signature(CollaborativeUNet).parameters
     longest = unet_config.get("motion_max_seq_length", defaults["motion_max_seq_length"].default)
@@ -135,7 +142,7 @@ def _animatediff_unet(ours: CollaborativeUNet) -> UNetMotionModel:
 def _conditioning(
     unet: CollaborativeUNet, views: int, frames: int, size: int, scale_factor: int, dtype: torch.dtype, device: str
 ) -> tuple[list[torch.Tensor], EpipolarContext]:
-    """Camera features and epipolar context, which a run computes once, outside the timed call."""
+    """Camera features and epipolar context. A generation computes them once, so they are outside the timed call."""
     cameras = pattern_cameras("circle", views, size, size, frames)
     encoder = CameraPoseEncoder(
         channels=tuple(unet.config.block_out_channels),
@@ -144,7 +151,7 @@ def _conditioning(
     ).to(device=device, dtype=dtype)
     maps = plucker_maps(cameras, device).transpose(1, 2).to(dtype)
     partners = [(view + 1) % views for view in range(views)]
-    bias = EpipolarBias(cameras, dtype, device, BIAS_BUDGET, unet.config.without_baseline)
+    bias = EpipolarBias(cameras, dtype, device, without_baseline=unet.config.without_baseline)
     with torch.inference_mode():
         return encoder(maps), EpipolarContext(bias, partners, 0.3)
 
@@ -158,7 +165,7 @@ def _timed(call: Callable[[], None], device: str) -> float:
 
 
 def _peak_bytes(call: Callable[[], None], device: str) -> int:
-    """Memory beyond what was in use before: the GPU's allocator knows it, on a processor the process is watched."""
+    """Largest memory during the call, less that before it: from the GPU's allocator, or from the process's memory."""
     gc.collect()
     if device.startswith("cuda"):
         before = torch.cuda.memory_allocated(device)

@@ -1,1 +1,1 @@
-"""The networks: SD 1.5's U-Net over frames, with camera conditioning and attention between views."""
+"""The networks: SD 1.5's U-Net for video, with camera conditioning and attention between views."""

@@ -1,4 +1,4 @@
-"""CameraCtrl's pose encoder: Pluecker maps to one feature map per level of the U-Net."""
+"""CameraCtrl's camera encoder: from Pluecker maps to one feature map for each level of the U-Net."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from torch import nn
 class CameraPoseEncoder(ModelMixin, ConfigMixin):
     """Pluecker maps (B, 6, F, H, W) to features (B, C_i, F, H/f/2^i, W/f/2^i) (CameraCtrl, section 4.2).
 
-    Pixel-unshuffle, convolution, then per level two residual blocks, each followed by self-attention over the frames.
-    Module names are the official checkpoint's, but for the inside of the attention blocks (see `cvd.weights.official`).
+    The layers are pixel-unshuffle and convolution, and then residual blocks for each level. Self-attention over the
+    frames follows each residual block. Module names are those of the official checkpoint, except inside the attention
+    blocks (see `cvd.weights.official`).
 
     Args:
-        channels: C_i, one per U-Net level.
-        layers_per_level: residual blocks of a level.
-        num_attention_heads: heads of the temporal attentions.
-        max_frames: length of their positional table, the largest F.
-        downscale_factor: f of the pixel-unshuffle, the autoencoder's.
+        channels: numbers of channels C_i, one for each U-Net level.
+        layers_per_level: number of residual blocks of a level.
+        num_attention_heads: number of heads of the attentions over frames.
+        max_frames: length of the positional table, which is the largest F.
+        downscale_factor: factor f of the pixel-unshuffle, the same as the autoencoder's.
     """
 
     @register_to_config
@@ -57,7 +58,7 @@ class CameraPoseEncoder(ModelMixin, ConfigMixin):
             )
 
     def forward(self, plucker: torch.Tensor) -> list[torch.Tensor]:
-        """plucker (B, 6, F, H, W) to one (B, C_i, F, h_i, w_i) per level."""
+        """From `plucker` (B, 6, F, H, W) to one feature map (B, C_i, F, h_i, w_i) for each level."""
         batch, _, frames = plucker.shape[:3]
         hidden = self.encoder_conv_in(self.unshuffle(plucker.transpose(1, 2).flatten(0, 1)))
         features = []
@@ -75,7 +76,7 @@ class CameraPoseEncoder(ModelMixin, ConfigMixin):
 
 
 class PoseResnetBlock(nn.Module):
-    """3x3 convolution, ReLU, 1x1 convolution, plus its input, which is halved and widened first where asked for."""
+    """3x3 convolution, ReLU and 1x1 convolution, plus the input. With `down`, the input's size is halved first."""
 
     def __init__(self, in_channels: int, out_channels: int, down: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""CVD's synchronisation module: every frame of a view attends to the same frame of a partner view."""
+"""CVD's epipolar module: every frame of a view attends to the same frame of the view's partner."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def epipolar_attention(
 ) -> torch.Tensor:
     """Attention of every view to its partner's pixels in the same frame, with an additive bias.
 
-    A view's bias goes to the kernel as it is, broadcast along the heads and handed over once for each guidance branch:
-    neither it nor queries, keys and values are copied.
+    The kernel is called for each guidance branch and view, and broadcasts the bias along the heads. So biases, queries,
+    keys and values are not copied.
 
     Args:
-        query, key, value: (G, N, F, heads, L, d): G guidance branches of N views.
-        partners: for each of the N views, its partner.
-        biases: for each of the N views, (F, L, L).
+        query, key, value: (G, N, F, heads, L, d) for G guidance branches of N views.
+        partners: partner of each of the N views.
+        biases: bias (F, L, L) of each of the N views.
 
     Returns:
         (G, N, F, heads, L, d)
@@ -44,13 +44,13 @@ def epipolar_attention(
         for branch in range(branches)
         for view in range(views)
     ]
-    # Stacked with the heads inside, as the kernel leaves them in memory and as the layers behind want them.
+    # The heads are moved inside before stacking. The kernel's memory and the next layers have this order.
     stacked = torch.stack([each.transpose(1, 2) for each in attended])
     return stacked.unflatten(0, (branches, views)).transpose(3, 4)
 
 
 class CrossViewAttention(nn.Module):
-    """Multi-head attention whose queries are one view's tokens and whose keys and values are its partner's."""
+    """Multi-head attention. The queries are a view's tokens, the keys and values are its partner's tokens."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class CrossViewAttention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(dim, dim)])
 
     def forward(self, tokens: torch.Tensor, context: EpipolarContext, biases: Sequence[torch.Tensor]) -> torch.Tensor:
-        """tokens (G, N, F, L, C) to (G, N, F, L, C)."""
+        """From `tokens` (G, N, F, L, C) to (G, N, F, L, C)."""
 
         def split(projected: torch.Tensor) -> torch.Tensor:
             return projected.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
@@ -72,7 +72,7 @@ class CrossViewAttention(nn.Module):
 
 
 class EpipolarBlock(nn.Module):
-    """Two cross-view attentions and a feed-forward, each behind a layer norm and with a residual connection."""
+    """Two cross-view attentions and a feed-forward, each after a layer norm and with a residual connection."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -81,20 +81,20 @@ class EpipolarBlock(nn.Module):
         self.ff = FeedForward(dim, activation_fn="geglu")
 
     def forward(self, tokens: torch.Tensor, context: EpipolarContext, biases: Sequence[torch.Tensor]) -> torch.Tensor:
-        """tokens (G, N, F, L, C) to (G, N, F, L, C)."""
-        # Sums are taken in place: at full size, fresh memory for each costs as much as a matrix product.
+        """From `tokens` (G, N, F, L, C) to (G, N, F, L, C)."""
+        # Sums are in place: at full size, new memory for a sum takes as long as a matrix product.
         tokens = self.attn1(self.norm1(tokens), context, biases).add_(tokens)
         tokens = self.attn2(self.norm2(tokens), context, biases).add_(tokens)
         return self.ff(self.norm3(tokens)).add_(tokens)
 
 
 class EpipolarModule(nn.Module):
-    """Synchronises views behind a motion module (CVD, section 4.2), with a residual connection.
+    """Synchronises views after a motion module (CVD, section 4.2), with a residual connection.
 
     Args:
-        channels: C of the feature map.
-        heads: of the attentions.
-        norm_num_groups: of the group norm, which takes its statistics within each frame.
+        channels: number of channels C of the feature map.
+        heads: number of heads of each attention.
+        norm_num_groups: number of groups of the group norm. It computes its statistics for each frame.
     """
 
     def __init__(self, channels: int, heads: int, norm_num_groups: int) -> None:
@@ -103,12 +103,12 @@ class EpipolarModule(nn.Module):
         self.proj_in = nn.Linear(channels, channels)
         self.transformer_blocks = nn.ModuleList([EpipolarBlock(channels, heads)])
         self.proj_out = nn.Linear(channels, channels)
-        # An untrained module changes nothing, so that training starts from the model without it.
+        # An untrained module has no effect, so training starts from the model without it.
         nn.init.zeros_(self.proj_out.weight)
         nn.init.zeros_(self.proj_out.bias)
 
     def forward(self, hidden: torch.Tensor, num_frames: int, context: EpipolarContext) -> torch.Tensor:
-        """hidden (G*N*F, C, h, w), guidance branches outermost, to the same shape."""
+        """From `hidden` (G*N*F, C, h, w), guidance branches outermost, to the same shape."""
         rows, columns = hidden.shape[-2:]
         tokens = self.norm(hidden).flatten(2).transpose(1, 2)
         tokens = self.proj_in(tokens).unflatten(0, (-1, len(context.partners), num_frames))

@@ -1,4 +1,4 @@
-"""AnimateDiff's motion module as CVD runs it: group norm per frame, and an attention that knows the camera."""
+"""AnimateDiff's motion module in CVD's form: group norm per frame, and an attention that is given camera features."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import nn
 
 
 class PoseConditionedBlock(BasicTransformerBlock):
-    """Two self-attentions over the frames and a feed-forward; the first attention's input is merged with the camera's.
+    """Two self-attentions over the frames and a feed-forward. Camera features are merged into the first attention.
 
-    Its input h, after norm and positions, becomes h + scale * Linear(h + p), where p is the camera encoder's feature of
-    the same place, frame and level (CameraCtrl, eq. 6). The official checkpoints call that Linear `qkv_merge`.
+    The first attention's input h, after norm and positions, becomes h + scale * Linear(h + p). Here p is the camera
+    encoder's feature of the same place, frame and level (CameraCtrl, eq. 6). The official checkpoints call that linear
+    layer `qkv_merge`.
     """
 
     def __init__(self, dim: int, heads: int, max_frames: int) -> None:
@@ -31,24 +32,24 @@ class PoseConditionedBlock(BasicTransformerBlock):
         self.pose_scale = 1.0
 
     def forward(self, hidden: torch.Tensor, pose: torch.Tensor | None = None) -> torch.Tensor:
-        """hidden (B*h*w, F, C) and pose (N*h*w, F, C), where N divides B, to (B*h*w, F, C)."""
+        """From `hidden` (B*h*w, F, C) and `pose` (N*h*w, F, C) to (B*h*w, F, C). N divides B."""
         normed = self.pos_embed(self.norm1(hidden))
         if pose is not None:
             merged = (normed.unflatten(0, (-1, pose.shape[0])) + pose).flatten(0, 1)
             normed = self.qkv_merge(merged).mul_(self.pose_scale).add_(normed)
-        # Sums are taken in place: at full size, fresh memory for each costs as much as a matrix product.
+        # Sums are in place: at full size, new memory for a sum takes as long as a matrix product.
         hidden = self.attn1(normed).add_(hidden)
         hidden = self.attn2(self.pos_embed(self.norm2(hidden))).add_(hidden)
         return self.ff(self.norm3(hidden)).add_(hidden)
 
 
 class MotionModule(AnimateDiffTransformer3D):
-    """Self-attention over the frames of every place of the feature map, with a residual connection.
+    """Self-attention over the frames, at every place of the feature map, with a residual connection.
 
     Args:
-        channels: C of the feature map.
-        heads: of the attentions.
-        norm_num_groups: of the group norm, which takes its statistics within each frame.
+        channels: number of channels C of the feature map.
+        heads: number of heads of each attention.
+        norm_num_groups: number of groups of the group norm. It computes its statistics for each frame.
         max_frames: length of the positional table.
     """
 
@@ -64,7 +65,7 @@ class MotionModule(AnimateDiffTransformer3D):
         self.transformer_blocks = nn.ModuleList([PoseConditionedBlock(channels, heads, max_frames)])
 
     def forward(self, hidden: torch.Tensor, num_frames: int, pose: torch.Tensor | None = None) -> torch.Tensor:
-        """hidden (B*F, C, h, w) and pose (N*h*w, F, C), where N divides B, to (B*F, C, h, w)."""
+        """From `hidden` (B*F, C, h, w) and `pose` (N*h*w, F, C) to (B*F, C, h, w). N divides B."""
         height, width = hidden.shape[-2:]
         tokens = self.norm(hidden).unflatten(0, (-1, num_frames)).permute(0, 3, 4, 1, 2)
         tokens = self.transformer_blocks[0](self.proj_in(tokens.flatten(0, 2)), pose)

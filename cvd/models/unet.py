@@ -18,10 +18,10 @@ from .pose_attention import MotionModule
 
 
 class CollaborativeMotionModule(nn.Module):
-    """What stands in each of the U-Net's `motion_modules`: a motion module and, behind it, an epipolar module.
+    """A motion module and, after it, an epipolar module. It takes the place of each of the U-Net's `motion_modules`.
 
-    diffusers' blocks call it with the hidden states alone. What else it needs, `CollaborativeUNet.forward` leaves in
-    `pose` and `epipolar` before the call: the camera feature of its level (N*h*w, F, C), and who attends to whom.
+    diffusers' blocks call it with the hidden states only. So `CollaborativeUNet.forward` sets its other inputs before
+    the call: `pose`, the camera feature (N*h*w, F, C) of its level, and `epipolar`, the views' partners and biases.
     """
 
     def __init__(self, channels: int, heads: int, norm_num_groups: int, max_frames: int) -> None:
@@ -32,7 +32,7 @@ class CollaborativeMotionModule(nn.Module):
         self.epipolar: EpipolarContext | None = None
 
     def forward(self, hidden_states: torch.Tensor, num_frames: int) -> torch.Tensor:
-        """(B*F, C, h, w) to (B*F, C, h, w)."""
+        """From `hidden_states` (B*F, C, h, w) to (B*F, C, h, w)."""
         hidden_states = self.motion(hidden_states, num_frames, self.pose)
         if self.epipolar is None:
             return hidden_states
@@ -43,18 +43,19 @@ class CollaborativeMotionModule(nn.Module):
 
 
 class CollaborativeUNet(UNetMotionModel):
-    """SD 1.5's U-Net over the frames of several views (CVD, figure 2).
+    """SD 1.5's U-Net for the frames of several views (CVD, Fig. 2).
+
+    Arguments that are not listed here are those of `UNetMotionModel`.
 
     Args:
-        block_out_channels: widths of the levels.
-        layers_per_block: of the down blocks; up blocks have one more.
+        block_out_channels: numbers of channels of the levels.
+        layers_per_block: number of layers of a down block; an up block has one more.
         cross_attention_dim: width of the text embeddings.
-        num_attention_heads: of the spatial transformers.
-        motion_num_attention_heads: of the motion and epipolar modules.
-        motion_max_seq_length: length of the motion modules' positional table, the largest number of frames.
-        cross_attention_levels: how many levels, from the finest, have spatial transformers.
-        without_baseline: what pixels attended to in training where two cameras have no baseline.
-        The others are `UNetMotionModel`'s.
+        num_attention_heads: number of heads of the spatial transformers.
+        motion_num_attention_heads: number of heads of the motion and epipolar modules.
+        motion_max_seq_length: length of the motion modules' positional table, which is the largest number of frames.
+        cross_attention_levels: number of levels, from the finest, that have spatial transformers.
+        without_baseline: what a pixel attends to if two cameras have no baseline. It must be as in training.
     """
 
     _repeated_blocks: ClassVar[list[str]] = ["BasicTransformerBlock", "CollaborativeMotionModule"]
@@ -106,7 +107,7 @@ class CollaborativeUNet(UNetMotionModel):
 
     @staticmethod
     def config_from_unet2d(config: dict[str, Any]) -> dict[str, Any]:
-        """This class's arguments for an image U-Net's diffusers config, of Stable Diffusion 1.x's layout."""
+        """The arguments of this class for an image U-Net's diffusers config in Stable Diffusion 1.x's layout."""
         parameters = signature(UNet2DConditionModel.__init__).parameters.values()
         config = {each.name: each.default for each in parameters if each.default is not each.empty} | config
         heads = config["num_attention_heads"] or config["attention_head_dim"]
@@ -128,6 +129,7 @@ class CollaborativeUNet(UNetMotionModel):
         """A U-Net with an image U-Net's weights and new motion and epipolar modules.
 
         Args:
+            unet: image U-Net.
             config: arguments of this class that differ from the image U-Net's.
         """
         model = cls(**(cls.config_from_unet2d(dict(unet.config)) | config))
@@ -137,14 +139,14 @@ class CollaborativeUNet(UNetMotionModel):
         return model
 
     def collaborative_modules(self) -> Iterator[tuple[int, CollaborativeMotionModule]]:
-        """Every motion module with its level, 0 the finest: the level whose camera feature it takes."""
+        """The level (0 is the finest) of every motion module, and the module. Its camera feature has the same level."""
         levels = len(self.down_blocks)
         for level, block in [*enumerate(self.down_blocks), *zip(reversed(range(levels)), self.up_blocks, strict=True)]:
             for module in block.motion_modules:
                 yield level, module
 
     def motion_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the motion modules without the camera's part: what the motion stage trains."""
+        """Parameters of the motion modules without the merge layers. The motion stage trains them."""
         return [
             parameter
             for _, module in self.collaborative_modules()
@@ -153,7 +155,7 @@ class CollaborativeUNet(UNetMotionModel):
         ]
 
     def pose_parameters(self) -> list[nn.Parameter]:
-        """Parameters that merge the camera features into the attentions: what the camera stage trains in here."""
+        """Parameters of the merge layers for camera features. The camera stage trains them and the camera encoder."""
         return [
             parameter
             for _, module in self.collaborative_modules()
@@ -162,7 +164,7 @@ class CollaborativeUNet(UNetMotionModel):
         ]
 
     def epipolar_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the epipolar modules: what the last stage trains."""
+        """Parameters of the epipolar modules. The epipolar stage trains them."""
         return [p for _, module in self.collaborative_modules() for p in module.epipolar_module.parameters()]
 
     def forward(
@@ -174,23 +176,25 @@ class CollaborativeUNet(UNetMotionModel):
         epipolar: EpipolarContext | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Predicts the noise of B = G * N latent videos: G guidance branches (outermost) of N views.
+        """Predicts the noise (or velocity) of B = G * N latent videos: G guidance branches (outermost) of N views.
 
-        In training, of B = G * N * S: S scenes (innermost) that are seen by N views each.
+        In training there are B = G * N * S videos: S scenes (innermost), each seen by N views.
 
         Args:
-            sample: (B, 4, F, h, w).
+            sample: (B, C, F, h, w) noisy latents.
             timestep: scalar or (B,).
-            encoder_hidden_states: (B, 77, D) text embeddings, or (B*F, 77, D).
-            pose_features: per level (N * S, C, F, h_i, w_i) from `CameraPoseEncoder`; None: no camera conditioning.
-            epipolar: who attends to whom among the N views; None: every view on its own (AnimateDiff, CameraCtrl).
-            kwargs: `UNetMotionModel.forward`'s others.
+            encoder_hidden_states: (B, tokens, D) or (B*F, tokens, D) text embeddings.
+            pose_features: feature map (N * S, C_i, F, h_i, w_i) of each level, from `CameraPoseEncoder`; None: no
+                camera conditioning.
+            epipolar: partners and biases of the N views; None: the views are not synchronised, as in AnimateDiff and
+                CameraCtrl.
+            kwargs: other arguments of `UNetMotionModel.forward`.
 
         Returns:
-            as `UNetMotionModel.forward`: (B, 4, F, h, w).
+            The result of `UNetMotionModel.forward`, with a sample (B, C, F, h, w).
 
         Raises:
-            ValueError: camera features of other frames or another size than the sample's.
+            ValueError: the camera features have other frames or another size than the sample.
         """
         if encoder_hidden_states.shape[0] == sample.shape[0]:
             encoder_hidden_states = encoder_hidden_states.repeat_interleave(sample.shape[2], dim=0)
@@ -208,7 +212,7 @@ class CollaborativeUNet(UNetMotionModel):
         try:
             return super().forward(sample, timestep, encoder_hidden_states, **kwargs)
         finally:
-            # In training the backward pass may call checkpointed blocks again; else nothing should outlive the call.
+            # In training the backward pass may call checkpointed blocks again, so their inputs are kept.
             if not torch.is_grad_enabled():
                 for _, module in self.collaborative_modules():
                     module.pose = module.epipolar = None

@@ -1,7 +1,7 @@
-"""Camera paths for training: the official patterns with random angles and distances, and everyday camera moves.
+"""Camera paths for training: the official patterns with random angles and distances, and common camera moves.
 
-Poses are camera-to-world, OpenCV axes, relative to frame 0, which is the identity for every path. A lens is told by how
-much longer its focal length is than the world's; it is 1 in frame 0.
+Poses are camera-to-world with OpenCV axes, relative to frame 0. Frame 0 is the identity on every path. A zoom is the
+focal length divided by the world's focal length. It is 1 in frame 0.
 """
 
 from collections.abc import Callable
@@ -11,27 +11,28 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
-from ..cameras.patterns import TARGET, look_at, path_to
+from protocol.geometry import PATTERN_TARGET, Pattern, look_at, path_to, pattern_points
+
 from .world import ground_from_camera, intrinsics
 
-LOWEST = 0.5  # how far along y (down) a camera may go and stay above the ground
-FARTHEST = 0.6  # of the official patterns' end points
+LOWEST = 0.5  # largest y (down) of a camera that stays above the ground
+FARTHEST = 0.6  # largest distance of the official patterns' end points
 MOST_ZOOM = 1.7
-UP = ground_from_camera()[1, :3]  # the world's, in the axes of the frame-0 camera
+UP = ground_from_camera()[1, :3]  # the world's up direction, in the axes of the frame-0 camera
 DRIFT_POINTS = 4
 
 IDENTICAL_SHARE = 0.28
-"""Of pairs whose views have the same path. What agrees with what is certain there, and synchronisation learned from
-them first; and such pairs are asked for (the paper's appendix A.4)."""
+"""Share of the pairs whose two views have the same path. Both views of such a pair are the same video, which is the
+easiest case of synchronisation. The paper tests such pairs, too (appendix A.4)."""
 
 
 @dataclass(frozen=True, eq=False)
 class CameraPath:
-    """Where a camera is and how it is zoomed, for one view or several.
+    """Poses and zooms of one view or several views.
 
     Attributes:
-        c2w: (..., F, 4, 4).
-        zoom: (..., F) focal length over the world's.
+        c2w: (..., F, 4, 4) camera-to-world poses.
+        zoom: (..., F) focal lengths divided by the world's focal length.
     """
 
     c2w: np.ndarray
@@ -45,35 +46,35 @@ class CameraPath:
 
 
 def sample_path(rng: np.random.Generator, frames: int = 16) -> CameraPath:
-    """Draw one path: half are official patterns, half drifts, orbits, dollies, trucks, pans, zooms and static shots."""
+    """Draw one path: half of all paths are official patterns, the others are the other kinds of `KINDS`."""
     kinds = list(KINDS)
     return KINDS[kinds[rng.choice(len(kinds), p=SHARES)]](rng, frames)
 
 
 def sample_pair(rng: np.random.Generator, frames: int = 16) -> CameraPath:
-    """Draw two paths (2, F, ...) that share frame 0; more than a quarter are the same path twice."""
+    """Draw two paths (2, F, ...) that share frame 0. More than a quarter of the pairs are the same path twice."""
     first = sample_path(rng, frames)
     second = first if rng.random() < IDENTICAL_SHARE else sample_path(rng, frames)
     return CameraPath(np.stack([first.c2w, second.c2w]), np.stack([first.zoom, second.zoom]))
 
 
 def _circle(rng: np.random.Generator, frames: int) -> CameraPath:
-    angle, distance = rng.uniform(0, 2 * np.pi), FARTHEST * np.sqrt(rng.random())
-    return _official(distance * np.array([np.cos(angle), np.sin(angle), 0.0]), frames)
+    return _official("circle", rng, frames)
 
 
 def _interpolate(rng: np.random.Generator, frames: int) -> CameraPath:
+    return _official("interpolate", rng, frames)
+
+
+def _official(pattern: Pattern, rng: np.random.Generator, frames: int) -> CameraPath:
     angle, distance = rng.uniform(0, 2 * np.pi), FARTHEST * np.sqrt(rng.random())
-    return _official(distance * np.array([np.cos(angle), 0.3 * np.cos(angle + 0.5), -0.2 * np.sin(angle)]), frames)
-
-
-def _official(end: np.ndarray, frames: int) -> CameraPath:
+    end = distance * pattern_points(pattern, angle)
     end[1] = min(end[1], LOWEST)
     return _one_lens(path_to(end, look_at(end), frames))
 
 
 def _drift(rng: np.random.Generator, frames: int) -> CameraPath:
-    """A hand-held walk: smooth through a few points, mostly on in one direction."""
+    """A hand-held camera: a smooth curve through a few points, mostly in one direction."""
     knots = np.linspace(0, 1, DRIFT_POINTS)
     heading = rng.uniform(-1, 1, 6) * (0.35, 0.12, 0.3, 0.12, 0.25, 0.05)
     swerves = rng.uniform(-1, 1, (DRIFT_POINTS, 6)) * (0.08, 0.04, 0.08, 0.05, 0.08, 0.02)
@@ -83,9 +84,9 @@ def _drift(rng: np.random.Generator, frames: int) -> CameraPath:
 
 
 def _orbit(rng: np.random.Generator, frames: int) -> CameraPath:
-    """Around the look-at point, level."""
+    """A level circle around the look-at point."""
     turns = Rotation.from_rotvec(_ease(rng, frames)[:, None] * rng.uniform(-0.6, 0.6) * UP)
-    return _one_lens(_poses(TARGET - turns.apply(TARGET), turns.as_rotvec()))
+    return _one_lens(_poses(PATTERN_TARGET - turns.apply(PATTERN_TARGET), turns.as_rotvec()))
 
 
 def _dolly(rng: np.random.Generator, frames: int) -> CameraPath:
@@ -93,7 +94,7 @@ def _dolly(rng: np.random.Generator, frames: int) -> CameraPath:
 
 
 def _truck(rng: np.random.Generator, frames: int) -> CameraPath:
-    """Sideways, or up and down."""
+    """A straight move to the side, or up or down."""
     direction = (1.0, 0.0, 0.0) if rng.random() < 0.75 else (0.0, 0.6, 0.0)
     positions = _ease(rng, frames)[:, None] * rng.uniform(-0.45, 0.45) * np.array(direction)
     return _one_lens(_poses(positions, np.zeros((frames, 3))))
@@ -109,7 +110,7 @@ def _static(rng: np.random.Generator, frames: int) -> CameraPath:
 
 
 def _zoom(rng: np.random.Generator, frames: int) -> CameraPath:
-    """In or out, alone or with a dolly."""
+    """A zoom in or out, alone or together with a dolly."""
     log_zoom = rng.choice([-1, 1]) * rng.uniform(0.3, 1.0) * np.log(MOST_ZOOM)
     c2w = _dolly_poses(rng, frames) if rng.random() < 0.4 else np.tile(np.eye(4), (frames, 1, 1))
     return CameraPath(c2w, np.exp(_ease(rng, frames) * log_zoom))
@@ -135,7 +136,7 @@ def _dolly_poses(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _ease(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """(F,) from 0 to 1: evenly, or starting and ending slowly."""
+    """(F,) shares from 0 to 1, at a constant speed or with a slow start and a slow end."""
     share = np.linspace(0, 1, frames)
     return share if rng.random() < 0.5 else share**2 * (3 - 2 * share)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .world import Ground, Scene, Sky, Solid
 
-# Every word a caption can contain; the starter tokenizer gives each a token of its own, in this order.
+# Every word that a caption can contain. In the starter tokenizer each word is one token, in this order.
 VOCABULARY = (
     *("red", "green", "blue", "yellow", "orange", "purple", "white", "black", "pink", "cyan"),
     *("cube", "sphere", "cylinder", "cone", "torus", "cubes", "spheres", "cylinders", "cones", "tori"),
@@ -23,7 +23,8 @@ VOCABULARY = (
 )
 
 MOST_WORDS = 30
-"""With commas, which are words of their own to the tokenizer; the text encoder has 2 places more, for start and end."""
+"""Largest number of words in a caption; each comma counts as a word. The text encoder has 2 more places, for start and
+end."""
 
 NAMES = {
     "cube": (("cube", "cubes"), ("box", "boxes")),
@@ -40,7 +41,7 @@ SUN_PHRASES = {"left": "the left", "right": "the right", "front": "the front", "
 
 
 def caption(scene: Scene, rng: np.random.Generator | None = None) -> str:
-    """Describe a scene; without ``rng`` in the main phrasing, with it in a random one.
+    """Describe a scene: without `rng` in the main phrasing, with `rng` in a random phrasing.
 
     >>> caption(Scene((Solid("cube", "red", 0, 1, 0.3),), Ground("green")))
     'a red cube on a green floor'
@@ -56,7 +57,7 @@ def caption(scene: Scene, rng: np.random.Generator | None = None) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a caption, commas among them.
+    """The words of a caption; each comma is a word.
 
     >>> words("a red cube, a blue ball")
     ['a', 'red', 'cube', ',', 'a', 'blue', 'ball']
@@ -65,7 +66,7 @@ def words(text: str) -> list[str]:
 
 
 def ground_pattern(text: str) -> str:
-    """The pattern of the ground that a caption or a prompt asks for, as in `Ground`.
+    """The ground pattern that a caption or a prompt asks for, one of `GROUND_PATTERNS`.
 
     >>> ground_pattern("a striped ball on a checkered green floor")
     'checkered'
@@ -77,14 +78,14 @@ def ground_pattern(text: str) -> str:
 
 
 class _Phrasing:
-    """One way to say things; without ``rng`` the first option everywhere."""
+    """One phrasing. Without `rng` it always takes the first option."""
 
     def __init__(self, rng: np.random.Generator | None) -> None:
         self._rng = rng
         self._articles = not self._maybe(0.25)
 
     def solids(self, solids: Sequence[Solid]) -> str:
-        """All solids, those that look alike together."""
+        """The names of all solids; solids that look the same are counted together."""
         looks = list(Counter((s.colour, s.shape, s.material, s.motion) for s in solids).items())
         if self._rng is not None:
             looks = [looks[i] for i in self._rng.permutation(len(looks))]
@@ -106,7 +107,7 @@ class _Phrasing:
         return "at sunset" if sky.kind == "sunset" else "under an overcast sky"
 
     def sun(self, sky: Sky) -> str:
-        """Where the light comes from, said now and then where it can be seen."""
+        """The direction of the light, in some captions of skies that show the sun."""
         if sky.kind == "overcast" or not self._maybe(0.3):
             return ""
         return f"with the {self._pick('sun', 0.3, 'light')} from {SUN_PHRASES[sky.sun_side]}"

@@ -1,11 +1,11 @@
-"""Where the solids of a scene are in the image, roughly: the cells of a coarse grid that each one's box touches."""
+"""Where the solids of a scene roughly are in the image: the cells of a coarse grid that a solid's box touches."""
 
 import numpy as np
 
 from .world import IMAGE_SIZE, Scene, Solid, ground_from_camera
 
 CELL = 16
-"""Width and height in pixels; a latent of the starter model's autoencoder covers as many."""
+"""Width and height of a cell in pixels, the same as those of a latent of the starter model's autoencoder."""
 
 NEAREST_DEPTH = 0.05
 _CORNERS = np.stack(np.meshgrid((-1, 1), (-1, 1), (-1, 1), indexing="ij"), -1).reshape(8, 3)
@@ -20,13 +20,13 @@ def solid_cells(
     height: int = IMAGE_SIZE,
     cell: int = CELL,
 ) -> np.ndarray:
-    """(F, height / cell, width / cell) bool: where a scene shows solids, hidden parts included.
+    """(F, height / cell, width / cell) bool: the cells that show solids, including hidden parts of solids.
 
     Args:
         c2w: (F, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
-        K: (F, 3, 3) pixels.
-        times: (F,) the moment of each frame in [0, 1].
-        cell: pixels that a latent covers in either direction.
+        K: (F, 3, 3) camera matrices in pixels.
+        times: (F,) time of each frame, in [0, 1].
+        cell: width and height of a cell in pixels.
     """
     from_ground = np.linalg.inv(ground_from_camera() @ np.asarray(c2w, np.float64))
     cells = np.zeros((len(times), height // cell, width // cell), bool)
@@ -35,7 +35,7 @@ def solid_cells(
             x, y, depth = lens @ (view[:3, :3] @ _corners(solid, time).T + view[:3, 3:])
             if depth.max() < NEAREST_DEPTH:
                 continue
-            if depth.min() < NEAREST_DEPTH:  # the camera is in its box
+            if depth.min() < NEAREST_DEPTH:  # the camera is inside the solid's box
                 cells[frame] = True
                 continue
             columns, rows = (_touched(axis / depth / cell) for axis in (x, y))
@@ -44,7 +44,7 @@ def solid_cells(
 
 
 def _corners(solid: Solid, time: float) -> np.ndarray:
-    """(8, 3) ground coordinates of an upright box around a solid, however it is turned."""
+    """(8, 3) corners, in ground coordinates, of an upright box that contains the solid at any turn."""
     return solid.centre(time) + _CORNERS * (solid.radius, solid.size / 2, solid.radius)
 
 

@@ -1,6 +1,6 @@
-"""Clips of the procedural world without end: a scene, the cameras that see it, the frames, and a caption."""
+"""Random clips of the procedural world: a scene, its cameras, the frames and a caption."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from .sampling import sample_scene
 from .world import IMAGE_SIZE, Scene
 
 PATH_FRAMES = 16
-"""A still is one frame of a clip of this many."""
+"""Number of frames of a camera path. A still is one frame of such a path."""
 
 MAIN_PHRASING_SHARE = 0.5
 
@@ -24,7 +24,7 @@ class Draw:
 
     Attributes:
         path: c2w (V, F, 4, 4) and zoom (V, F).
-        times: (F,) in [0, 1], the same for all views.
+        times: (F,) times in [0, 1], the same for all views.
     """
 
     scene: Scene
@@ -33,7 +33,7 @@ class Draw:
     caption: str
 
     def solid_cells(self, width: int, height: int, cell: int = CELL) -> np.ndarray:
-        """(V, F, height / cell, width / cell) bool, where there are solids: `cvd.starter.coverage`."""
+        """(V, F, height / cell, width / cell) bool: the cells that show solids, see `cvd.starter.coverage`."""
         lenses = self.path.K(width, height)
         return np.stack(
             [
@@ -50,8 +50,8 @@ class Clips:
     Attributes:
         frames: (V, F, H, W, 3) uint8 sRGB.
         c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
-        K: (V, F, 3, 3) pixels, corner origin.
-        solids: (V, F, H / cell, W / cell) bool, where there are solids: `cvd.starter.coverage`.
+        K: (V, F, 3, 3) camera matrices in pixels, origin at the image's corner.
+        solids: (V, F, H / cell, W / cell) bool, the cells that show solids, see `cvd.starter.coverage`.
     """
 
     frames: np.ndarray
@@ -61,27 +61,15 @@ class Clips:
     caption: str
 
 
-def procedural_clips(
-    rng: np.random.Generator,
-    views: int = 2,
-    frames: int = PATH_FRAMES,
-    width: int = IMAGE_SIZE,
-    height: int = IMAGE_SIZE,
-) -> Iterator[Clips]:
-    """Clips without end; arguments as for `draw` and `render_draws`."""
-    while True:
-        yield from render_draws([draw(rng, views, frames)], width, height)
-
-
 def draw(rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES) -> Draw:
     """Draw a scene, cameras and a caption.
 
     Args:
-        views: 1, or 2 that share frame 0.
-        frames: 1 draws stills, at any moment of a clip.
+        views: number of views, 1 or 2. Two views share frame 0.
+        frames: number of frames. With 1 it is a still, at a random moment of a clip.
 
     Raises:
-        ValueError: no or more than 2 views, or no frame.
+        ValueError: the number of views is not 1 or 2, or there is no frame.
     """
     if views not in (1, 2) or frames < 1:
         raise ValueError(f"{views} views of {frames} frames: give 1 or 2 views of at least 1 frame")
@@ -103,10 +91,10 @@ def draw(rng: np.random.Generator, views: int = 2, frames: int = PATH_FRAMES) ->
 def render_draws(
     draws: Sequence[Draw], width: int = IMAGE_SIZE, height: int = IMAGE_SIZE, cell: int = CELL
 ) -> list[Clips]:
-    """Render all frames of all draws; many at once are a little faster for stills.
+    """Render all frames of all draws. Many stills in one call are a little faster than one still per call.
 
     Args:
-        cell: pixels, of `Clips.solids`.
+        cell: width and height of a cell of `Clips.solids`, in pixels.
     """
     scenes, c2w, K, times = [], [], [], []
     for each in draws:

@@ -1,7 +1,7 @@
 """Batched ray casting of procedural scenes in torch: Lambert shading, one sun with hard shadows, sky, fog.
 
-Vectors are stored component first, (3, frames, height, width). A ray is only tried against a solid inside the box that
-the solid, or its shadow, covers in the image. Rays are parametrised by depth along the camera's axis.
+Vectors are stored component first: (3, frames, height, width). A ray is tested against a solid only inside the image
+box that the solid, or its shadow, covers. Rays are parametrised by depth along the camera's axis.
 """
 
 from collections import defaultdict
@@ -37,21 +37,21 @@ def render(
     times: Sequence[float] | np.ndarray | None = None,
     chunk: int = 4,
 ) -> np.ndarray:
-    """Render frame i of scene i seen by camera i.
+    """Render frame i: scene i, seen by camera i.
 
     Args:
-        scenes: B scenes (repeat a scene to see it with several cameras).
+        scenes: B scenes. Repeat a scene to render it with several cameras.
         c2w: (B, 4, 4) camera-to-world, OpenCV axes, relative to the frame-0 camera.
         width, height: image size in pixels.
-        K: (B, 3, 3) pixels; ``world.intrinsics(width, height)`` for all if not given.
-        times: (B,) the moment of each frame in [0, 1]; 0 for all if not given.
-        chunk: frames cast at once; small chunks stay in the processor's cache.
+        K: (B, 3, 3) camera matrices in pixels; None: `world.intrinsics(width, height)` for all.
+        times: (B,) time of each frame in [0, 1]; None: 0 for all.
+        chunk: number of frames that are cast at once. Small chunks fit into the processor's cache.
 
     Returns:
         (B, height, width, 3) uint8 sRGB.
 
     Raises:
-        ValueError: numbers of scenes, cameras, lenses and times that differ.
+        ValueError: the numbers of scenes, cameras, lenses and times differ.
     """
     count = len(scenes)
     K = np.broadcast_to(intrinsics(width, height), (count, 3, 3)) if K is None else K
@@ -76,8 +76,12 @@ def render(
 class _Instance:
     """A solid in one frame.
 
-    rotation: (3, 3) from its own axes to the ground's. centre: (3,). corners: (8, 3) of the box around it. box: the
-    part of the image that it may cover; None: it is out of sight.
+    Attributes:
+        row: index of the frame in the chunk.
+        rotation: (3, 3) from the solid's own axes to ground coordinates.
+        centre: (3,) ground coordinates.
+        corners: (8, 3) corners of the box around the solid, in ground coordinates.
+        box: part of the image that the solid may cover; None: it is not in the image.
     """
 
     row: int
@@ -89,12 +93,12 @@ class _Instance:
 
     @property
     def to_unit(self) -> np.ndarray:
-        """(3, 3) ground directions to the solid's unit coordinates."""
+        """(3, 3) from ground directions to the solid's unit coordinates."""
         return self.rotation.T / self.solid.size
 
 
 class _Chunk:
-    """Some frames on their way to an image: what every ray hits first, and how the light falls there."""
+    """A few frames that are rendered together: what every ray hits first, and the light there."""
 
     def __init__(
         self,
@@ -132,7 +136,7 @@ class _Chunk:
         return _Instance(row, solid, rotation, centre, corners, self._box(row, corners))
 
     def _box(self, row: int, points: np.ndarray) -> Box | None:
-        """The part of a frame that holds the convex hull of ``points`` (N, 3)."""
+        """The part of a frame that contains the convex hull of `points` (N, 3); None: they are not in the image."""
         pose, (height, width) = self._poses[row], self._size
         x, y, depth = self._K[row] @ (pose[:3, :3].T @ (points - pose[:3, 3]).T)
         if depth.min() < NEAREST_DEPTH:
@@ -146,7 +150,7 @@ class _Chunk:
         return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
 
     def _hit_ground(self) -> None:
-        """Start the buffers with the ground: depth, albedo, and how it faces the sun and the sky."""
+        """Fill the buffers with the ground: depth, albedo, and cosines of its normal to the sun and to the zenith."""
         down = self._directions[1].clamp_max(-1e-4)
         self._depth = torch.where(self._directions[1] < -1e-4, -self._origins[1] / down, torch.inf)
         self._albedo = torch.empty_like(self._directions)
@@ -157,7 +161,7 @@ class _Chunk:
                 continue
             reach = self._depth[row].clamp_max(100.0)
             x, z = (self._origins[i, row] + reach * self._directions[i, row] for i in (0, 2))
-            pixel = 1 / self._K[row, 0, 0]  # its width at depth 1
+            pixel = 1 / self._K[row, 0, 0]  # width of a pixel at depth 1
             weight = ground_weight(ground.pattern, x, z, reach / -down[row] * (pixel / GROUND_CELL))
             second = second_tone(ground.colour)[:, None, None]
             self._albedo[:, row] = torch.lerp(second.expand_as(self._albedo[:, row]), first, weight)
@@ -176,7 +180,13 @@ class _Chunk:
             self._keep_nearest(instance, box, origins + depth * directions, depth, normal)
 
     def _keep_nearest(self, instance: _Instance, box: Box, points: Tensor, depth: Tensor, normal: Tensor) -> None:
-        """Put a solid's hits, in its unit coordinates and flat, where nothing nearer has been hit."""
+        """Write a solid's hits where nothing nearer has been hit.
+
+        Args:
+            points: (3, N) hits in the solid's unit coordinates.
+            depth: (N,) depths of the hits.
+            normal: (3, N) normals in the solid's unit coordinates.
+        """
         solid, place = instance.solid, (instance.row, *box)
         nearest = self._depth[place]
         depth = depth.view_as(nearest)
@@ -193,7 +203,7 @@ class _Chunk:
         shown.copy_(torch.where(nearer, albedo, shown))
 
     def _cast_shadows(self) -> None:
-        """Take the sun from what is behind a solid, as seen from the sun."""
+        """Remove the sun's light from all points that a solid hides from the sun."""
         rays = defaultdict(list)
         for instance in self._instances:
             sun, to_unit = self._suns[instance.row], _float(instance.to_unit)
@@ -209,7 +219,7 @@ class _Chunk:
             sunward.masked_fill_(torch.isfinite(distance).view_as(sunward), 0.0)
 
     def _shadow_boxes(self, caster: _Instance, sun: np.ndarray) -> Iterator[Box]:
-        """The parts of the image where a solid's shadow may lie: on the ground, on other solids, on itself."""
+        """The parts of the image where a solid's shadow may be: on the ground, on other solids, on the solid itself."""
         on_ground = self._box(caster.row, caster.corners - caster.corners[:, 1:2] / sun[1] * sun)
         if on_ground is not None:
             yield on_ground
@@ -229,9 +239,9 @@ class _Chunk:
         )
         length = self._directions.square().sum(0).sqrt()
         seen = torch.isfinite(self._depth)
-        # Cubic: the horizon is soft, but what is near keeps its colour, black above all.
+        # With a power of 3 the horizon is soft, and near colours do not change. This matters most for black.
         fog = 1 - torch.exp(-((torch.where(seen, self._depth, 0.0) * length / FOG_DISTANCE) ** FOG_POWER))
-        # The ambient light comes from the sky: stronger on surfaces that face up.
+        # The ambient light comes from the sky. It is stronger on surfaces that face up.
         light = sun * self._sunward.clamp_min(0) + ambient * (0.75 + 0.25 * self._skyward)
         colour = torch.lerp(self._albedo.mul_(light), horizon, fog)
         sky = torch.lerp(horizon, zenith, (self._directions[1] / length * 2.5).clamp(0, 1))
@@ -239,7 +249,7 @@ class _Chunk:
 
 
 def _intersections(rays: dict[str, list]) -> Iterator[tuple]:
-    """Intersect all rays with solids of one shape at once; yields each entry's key, its rays and its hits."""
+    """Intersect all rays with solids of one shape in one call. Yields the key, the rays and the hits of each entry."""
     for shape, entries in rays.items():
         keys, origins, directions = zip(*entries, strict=True)
         hits, normals = INTERSECTIONS[shape](torch.cat(origins, 1), torch.cat(directions, 1))

@@ -1,4 +1,4 @@
-"""Random scenes: one to four solids that do not touch and are all well visible from the frame-0 camera."""
+"""Random scenes: one to four solids that do not touch. The frame-0 camera sees most of each solid."""
 
 import math
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ from .world import (
 COUNT_SHARES = (0.55, 0.32, 0.10, 0.03)
 SIZES = ((0.28, 0.45), (0.26, 0.38), (0.23, 0.32), (0.21, 0.28))
 SIDEWAYS = (0.2, 0.42, 0.5, 0.55)
-"""Ranges of size, and of the distance from the middle, by number of solids."""
+"""Range of the size, and largest distance from the middle, by number of solids."""
 
 DEPTHS = (0.8, 1.4)
 ALIKE_SHARE = 0.15
 GROUND_SHARES = (0.4, 0.25, 0.2, 0.15)
 MATERIAL_SHARES = (0.88, 0.06, 0.06)
-ROLLING_MATERIAL_SHARES = (0.4, 0.3, 0.3)  # a plain ball does not show that it rolls
+ROLLING_MATERIAL_SHARES = (0.4, 0.3, 0.3)  # a plain sphere looks the same while it rolls
 MOVING_SHARE = 0.2
 SKY_SHARES = (0.7, 0.15, 0.15)
 USUAL_SUN_SHARE = 0.3
@@ -39,7 +39,8 @@ SUN_SHARES = (0.36, 0.36, 0.18, 0.10)
 
 MOST_HIDDEN = 0.3
 MARGIN = 0.015
-"""Shares of a solid's box in the image that nearer ones may hide, and of the image between a solid and the border."""
+"""`MOST_HIDDEN`: largest share of a solid's box in the image that the boxes of nearer solids may cover. `MARGIN`:
+smallest distance between a solid and the border, as a share of the image."""
 
 GAP = 0.03
 TRIES = 30
@@ -59,7 +60,8 @@ def sample_scene(rng: np.random.Generator, plain: bool = False) -> Scene:
     """Draw a scene.
 
     Args:
-        plain: under the usual sky, with plain solids at rest: what the world's main captions tell in full.
+        plain: whether the sky is the usual one and all solids are plain and at rest. A caption in the main phrasing
+            describes such a scene completely.
     """
     ground = Ground(str(rng.choice(list(PALETTE))), str(rng.choice(GROUND_PATTERNS, p=GROUND_SHARES)))
     sky = Sky() if plain else _sample_sky(rng)
@@ -96,13 +98,13 @@ def _set_moving(rng: np.random.Generator, look: _Look) -> _Look:
     motion = str(rng.choice(["rolling", "spinning", "sliding"], p=(0.45, 0.35, 0.2)))
     if motion == "rolling":
         return _Look("sphere", look.colour, _sample_material(rng, look.colour, ROLLING_MATERIAL_SHARES), motion)
-    # Only these show that they spin.
+    # Only these shapes look different when they spin.
     shapes, shares = (("cube", "torus"), (0.7, 0.3)) if motion == "spinning" else (SHAPES, (0.3, 0, 0.2, 0.25, 0.25))
     return _Look(str(rng.choice(shapes, p=shares)), look.colour, look.material, motion)
 
 
 def _place(rng: np.random.Generator, looks: Sequence[_Look]) -> list[Solid] | None:
-    """Put solids on the ground one after the other; None if one found no room."""
+    """Place solids on the ground one after the other; None: one has no room, or is hidden too much."""
     solids: list[Solid] = []
     for look in looks:
         for _ in range(TRIES):
@@ -125,7 +127,7 @@ def _sample_solid(rng: np.random.Generator, look: _Look, count: int) -> Solid:
         direction, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.65)
         velocity = (float(length * np.cos(direction)), float(length * np.sin(direction)))
         x -= velocity[0] / 2
-    # A ring is seen from the front or aslant, not from its edge; other shapes repeat within a quarter turn.
+    # A torus must not show its edge to the camera. The other shapes look the same after a quarter turn.
     yaw = rng.uniform(-0.8, 0.8) if look.shape == "torus" else rng.uniform(0, np.pi / 2)
     return Solid(look.shape, look.colour, float(x), float(z), float(size), float(yaw), look.material, velocity, spin)
 
@@ -136,7 +138,7 @@ def _stays_in_view(solid: Solid) -> bool:
 
 
 def _keeps_clear(first: Solid, second: Solid) -> bool:
-    """Whether two solids never come nearer than a gap, when both move on evenly from time 0 to 1."""
+    """Whether two solids stay more than `GAP` apart while they move at constant speed from time 0 to 1."""
     x, z = second.x - first.x, second.z - first.z
     vx, vz = (b - a for a, b in zip(first.velocity, second.velocity, strict=True))
     speed = vx**2 + vz**2
@@ -145,7 +147,7 @@ def _keeps_clear(first: Solid, second: Solid) -> bool:
 
 
 def _hidden(solids: Sequence[Solid]) -> float:
-    """The largest share of a solid's box in frame 0 that boxes of nearer solids cover, counted one by one."""
+    """The largest share of a solid's box in frame 0 that the boxes of nearer solids cover. The shares are added."""
     boxes = [_image_box(solid, 0.0) for solid in solids]
     hidden = np.zeros(len(solids))
     for far, near in permutations(range(len(solids)), 2):
@@ -156,7 +158,7 @@ def _hidden(solids: Sequence[Solid]) -> float:
 
 
 def _image_box(solid: Solid, time: float) -> np.ndarray:
-    """(2, 2): least and greatest x and y, in image sides, of a solid in the frame-0 camera."""
+    """(2, 2): smallest and largest (x, y) of a solid in the frame-0 camera's image, as shares of the image's side."""
     corners = solid.centre(time) + _BOX * (solid.radius, solid.size / 2, solid.radius)
     pixels = _PROJECTION[:, :3] @ corners.T + _PROJECTION[:, 3:]
     pixels = pixels[:2] / pixels[2]

@@ -1,8 +1,8 @@
-"""Where rays meet the solids, in a solid's own unit coordinates: height 1, centre at the origin, y up.
+"""Intersections of rays with solids, in a solid's unit coordinates: height 1, centre at the origin, y up.
 
-Every function takes rays (3, N), origins and directions of any length, and returns the parameter t (N,) of the first
-hit, inf where there is none, and the outward unit normal (3, N) there. A hit needs t > NEAREST, so that rays that start
-on a lit surface leave it. No camera and no sun is below the ground that the solids stand on: a cone has no underside.
+Every function takes origins (3, N) and directions (3, N) of any length. It returns the parameter t (N,) of the first
+hit, inf where there is none, and the outward unit normal (3, N) there. A hit has t > NEAREST: a ray that starts on a
+lit surface does not hit it again. A cone has no underside, because every camera and sun is above the ground.
 """
 
 import torch
@@ -18,23 +18,24 @@ TINY = 1e-6
 
 TRACING_STEPS = 24
 TRACED = 0.006
-"""A ray this near to a torus hits it: a fifth of a pixel for the largest torus at 128 x 128."""
+"""Largest distance between a ray and a torus at a hit: a fifth of a pixel for the largest torus at 128 x 128."""
 STRIDE = 1.4
-"""Steps are longer than what is known to be free, by this factor: rays that graze a torus would creep past it."""
+"""Length of a tracing step divided by the distance that is known to be free. It is more than 1, because rays that pass
+close to a torus would need too many steps otherwise."""
 TRACING_START = 0.04
-"""Rays from a torus' own surface have to leave it by more than ``TRACED`` before they can meet it again."""
+"""Distance at which tracing starts. A ray from the torus' own surface has to be more than `TRACED` away from it."""
 
 Hits = tuple[Tensor, Tensor]
 
 
 def sphere(origins: Tensor, directions: Tensor) -> Hits:
-    """A ball of diameter 1."""
+    """A sphere of diameter 1."""
     entry, _, missed = _round_interval(origins, directions, 0.5)
     return _hits(entry, missed), 2 * (origins + entry * directions)
 
 
 def cube(origins: Tensor, directions: Tensor) -> Hits:
-    """A box of edge 1."""
+    """A cube of edge 1."""
     entries, exits = _slabs(origins, directions)
     entry, face = entries.max(0)
     normal = torch.zeros_like(origins).scatter_(0, face[None], -directions.sign().gather(0, face[None]))
@@ -77,7 +78,7 @@ def cone(origins: Tensor, directions: Tensor) -> Hits:
 
 
 def torus(origins: Tensor, directions: Tensor) -> Hits:
-    """An upright ring in the plane z = 0, found by over-relaxed sphere tracing (Hart, 1996; Keinert et al., 2014)."""
+    """An upright torus in the plane z = 0, by over-relaxed sphere tracing (Hart, 1996; Keinert et al., 2014)."""
     speed = directions.square().sum(0).sqrt()
     entry, leave, missed = _round_interval(origins, directions, 0.5 + TRACED)
     distance = entry.clamp_min(0) * speed
@@ -98,7 +99,7 @@ INTERSECTIONS = {"cube": cube, "sphere": sphere, "cylinder": cylinder, "cone": c
 
 
 def _torus_gap(origins: Tensor, step: Tensor, distance: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-    """Distance to the torus' surface, the point, and its distance to the torus' axis."""
+    """Distance to the torus' surface, the point on the ray, and the point's distance to the torus' axis."""
     x, y, z = (origins[i] + distance * step[i] for i in range(3))
     ring = (x.square() + y.square()).sqrt()
     return ((ring - TORUS_RING).square() + z.square()).sqrt() - TORUS_TUBE, [x, y, z], ring
@@ -109,7 +110,7 @@ def _hits(t: Tensor, missed: Tensor) -> Tensor:
 
 
 def _round_interval(origins: Tensor, directions: Tensor, radius: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Where rays enter and leave a ball, or with two coordinates a circle, and which miss it."""
+    """Where rays enter and leave a sphere (with two coordinates: a circle), and which rays miss it."""
     squared = directions.square().sum(0).clamp_min(TINY)
     middle = -(origins * directions).sum(0) / squared
     discriminant = (radius**2 - origins.square().sum(0)) / squared + middle.square()
@@ -118,7 +119,7 @@ def _round_interval(origins: Tensor, directions: Tensor, radius: float) -> tuple
 
 
 def _slabs(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Where rays enter and leave the slab |p| <= 0.5 of every coordinate."""
+    """For every coordinate p: where rays enter and leave the slab |p| <= 0.5."""
     directions = torch.where(directions.abs() < TINY, TINY, directions)
     middle, half = -origins / directions, 0.5 / directions.abs()
     return middle - half, middle + half

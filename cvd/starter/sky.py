@@ -1,4 +1,4 @@
-"""The light of each kind of sky: the sun's and the sky's share, and the colours from the horizon to the zenith."""
+"""The light of each kind of sky: light of the sun, light of the sky, and the colours of the horizon and the zenith."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from torch import Tensor
 from .materials import GAMMA
 
 SUN, AMBIENT = 0.70, 0.42
-"""Linear light of the clear sky's sun, on a surface that faces it, and of that sky from all around."""
+"""Linear light of the clear sky's sun on a surface that faces it, and of the clear sky from all directions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Atmosphere:
-    """Linear RGB (3,) each: light of the sun, light of the sky from all around, and the sky's colours."""
+    """Linear RGB, each (3,): light of the sun, light of the sky from all directions, colours of horizon and zenith."""
 
     sun: Tensor
     ambient: Tensor
@@ -32,7 +32,7 @@ ATMOSPHERES = {
         horizon=_srgb(0.80, 0.88, 0.95),
         zenith=_srgb(0.35, 0.58, 0.90),
     ),
-    # The tint of the light is mild: the colours keep their names.
+    # The light has little colour, so that the solids' colours keep their names.
     "sunset": Atmosphere(
         sun=torch.tensor([0.84, 0.70, 0.56]),
         ambient=torch.tensor([0.42, 0.38, 0.39]),
@@ -46,4 +46,3 @@ ATMOSPHERES = {
         zenith=_srgb(0.58, 0.60, 0.64),
     ),
 }
-HORIZON = ATMOSPHERES["clear"].horizon

@@ -1,22 +1,23 @@
 """The procedural world: coloured solids on a coloured ground under a sky, described by plain data.
 
-A scene lives in *ground coordinates*: x right, y up, z forward, the ground at y = 0 and the frame-0 camera at
-(0, CAMERA_HEIGHT, 0), pitched down by CAMERA_PITCH. Lengths are in units of the distance to the look-at point of the
-camera paths, which is the point (0, 0, 1) of the frame-0 camera. Times are in [0, 1]: frame f of F shows the scene at
-f / (F - 1).
+A scene uses *ground coordinates*: x right, y up, z forward, the ground at y = 0. The frame-0 camera is at
+(0, CAMERA_HEIGHT, 0) and is pitched down by CAMERA_PITCH. The unit of length is the target distance: the distance from
+the frame-0 camera to the look-at point of the camera paths. That point is (0, 0, 1) in the frame-0 camera's axes.
+Times are in [0, 1]: frame f of F shows the scene at f / (F - 1).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from protocol.geometry import PATTERN_FOCAL_LENGTH
+
 CAMERA_HEIGHT = 0.6
 CAMERA_PITCH = np.deg2rad(22.0)
-FOCAL_PER_WIDTH = 223.578 / 256  # the official camera patterns' focal length
 IMAGE_SIZE = 128
-"""Width and height of the starter model's images in pixels: what is rendered unless another size is given."""
+"""Width and height of the starter model's images in pixels, and the default size of renderings."""
 
-# sRGB in [0, 1]. Chosen to stay distinct under shading in images of 64 x 64.
+# sRGB in [0, 1]. The colours stay distinct in shaded images of 64 x 64 pixels.
 PALETTE: dict[str, tuple[float, float, float]] = {
     "red": (0.88, 0.10, 0.10),
     "green": (0.12, 0.66, 0.18),
@@ -34,20 +35,20 @@ MATERIALS = ("plain", "striped", "checkered")
 GROUND_PATTERNS = ("plain", "checkered", "striped", "dotted")
 SKIES = ("clear", "sunset", "overcast")
 
-# Half the width of a shape of size 1, seen from above: of the circle around it.
+# Radius of the circle around a shape of size 1, seen from above.
 GROUND_RADIUS = {"cube": 0.5**0.5, "sphere": 0.5, "cylinder": 0.4, "cone": 0.5, "torus": 0.5}
 
 
 @dataclass(frozen=True)
 class Solid:
-    """One object resting on the ground, at time 0.
+    """One solid on the ground.
 
     Attributes:
-        shape, colour, material: names of SHAPES, PALETTE and MATERIALS. A torus stands upright, like a wheel.
-        x, z: where it stands.
-        size: its height; a cube's edge, a sphere's and a torus' outer diameter.
-        yaw: its turn about the vertical, in radians.
-        velocity: (x, z) movement from time 0 to 1. A sphere rolls, everything else slides.
+        shape, colour, material: names from SHAPES, PALETTE and MATERIALS. A torus stands upright, like a wheel.
+        x, z: position on the ground at time 0.
+        size: height: a cube's edge, a sphere's or a torus' outer diameter.
+        yaw: turn about the vertical at time 0, in radians.
+        velocity: (x, z) movement from time 0 to 1. A sphere rolls, all other shapes slide.
         spin: turn about the vertical from time 0 to 1, in radians.
     """
 
@@ -63,14 +64,14 @@ class Solid:
 
     @property
     def motion(self) -> str | None:
-        """``rolling``, ``sliding`` or ``spinning``; None for a solid at rest."""
+        """`rolling`, `sliding` or `spinning`; None for a solid at rest."""
         if any(self.velocity):
             return "rolling" if self.shape == "sphere" else "sliding"
         return "spinning" if self.spin else None
 
     @property
     def radius(self) -> float:
-        """Of the circle on the ground that contains the solid."""
+        """Radius of the circle on the ground that contains the solid."""
         return self.size * GROUND_RADIUS[self.shape]
 
     def centre(self, time: float = 0.0) -> np.ndarray:
@@ -85,7 +86,7 @@ class Solid:
         return self._roll(time) @ turn if self.motion == "rolling" else turn
 
     def _roll(self, time: float) -> np.ndarray:
-        """(3, 3) turn of a ball that has rolled, without slipping, for this long: Rodrigues' formula."""
+        """(3, 3) turn of a sphere that has rolled, without slipping, until this time: Rodrigues' formula."""
         distance = np.hypot(*self.velocity)
         x, z = self.velocity[1] / distance, -self.velocity[0] / distance  # the axis: up x velocity
         angle = distance * time / (self.size / 2)
@@ -95,7 +96,7 @@ class Solid:
 
 @dataclass(frozen=True)
 class Ground:
-    """The ground's material: a palette colour, plain or in a pattern with a second shade of itself."""
+    """The ground's material: a palette colour, plain or in a pattern with a second shade of the same colour."""
 
     colour: str
     pattern: str = "plain"
@@ -103,9 +104,10 @@ class Ground:
 
 @dataclass(frozen=True)
 class Sky:
-    """The light: one of SKIES, and where the sun is.
+    """The light: the kind of sky and the direction of the sun.
 
     Attributes:
+        kind: name from SKIES.
         azimuth: radians; 0 is straight ahead of the frame-0 camera, pi / 2 to its right, pi behind it.
         elevation: radians above the horizon.
     """
@@ -122,7 +124,7 @@ class Sky:
 
     @property
     def sun_side(self) -> str:
-        """Where the light comes from: ``left``, ``right``, ``front`` (the camera's side) or ``behind`` the scene."""
+        """The side that the light comes from: `left`, `right`, `front` (the camera's side) or `behind` the scene."""
         x, _, z = self.sun_direction
         if abs(x) >= abs(z):
             return "right" if x > 0 else "left"
@@ -139,7 +141,7 @@ class Scene:
 
 
 def ground_from_camera() -> np.ndarray:
-    """Rigid transform (4, 4) from frame-0 camera coordinates (OpenCV axes) to ground coordinates."""
+    """Rigid transform (4, 4) from the frame-0 camera's coordinates (OpenCV axes) to ground coordinates."""
     cos, sin = np.cos(CAMERA_PITCH), np.sin(CAMERA_PITCH)
     transform = np.eye(4)
     transform[1, :3] = (0.0, -cos, -sin)
@@ -150,5 +152,5 @@ def ground_from_camera() -> np.ndarray:
 
 def intrinsics(width: int, height: int) -> np.ndarray:
     """The world's camera matrix K (3, 3) in pixels, origin at the image corner, principal point at the centre."""
-    focal = FOCAL_PER_WIDTH * width
+    focal = PATTERN_FOCAL_LENGTH * width
     return np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])

@@ -1,4 +1,4 @@
-"""The starter's own autoencoder, trained on stills with absolute, squared and edge errors and a tiny KL term."""
+"""Training of the autoencoder on stills. The loss has absolute, squared and edge errors and a very small KL term."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from .model import save_model
 from .stage import Stage
 
 EDGE_WEIGHT = 0.5
-SQUARED_WEIGHT = 3.0  # colours first: the absolute error alone is slow to notice small objects
+SQUARED_WEIGHT = 3.0  # for colours: with the absolute error alone, small solids are learnt slowly
 CHROMA_GAIN = 2.0
-"""How much larger an error counts that differs between red, green and blue: a dark orange is not far from red."""
+"""Factor on the part of the error that differs between red, green and blue. It separates similar hues, such as dark
+orange and red."""
 
 KL_WEIGHT = 1e-6
 DRIFT_WEIGHT = 0.1
-"""Of the squared distance of latents, of unit variance, from what they were when a U-Net learnt them."""
+"""Weight of the squared distance between the latents (of unit variance) and those that the U-Net has learnt."""
 
 SHOWN = 16
 
@@ -34,11 +35,11 @@ SHOWN = 16
 def reconstruction_loss(
     decoded: torch.Tensor, pixels: torch.Tensor, weight: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Absolute, squared and edge error of pixels, what differs between their channels counting `CHROMA_GAIN` times.
+    """Absolute, squared and edge error of pixels. The part that differs between channels counts `CHROMA_GAIN` times.
 
     Args:
         decoded, pixels: (B, 3, H, W) in [-1, 1].
-        weight: (B, 1, h, w), how much the pixels under each latent count; None: all the same.
+        weight: (B, 1, h, w) weight of the pixels that each latent covers; None: all pixels have the same weight.
     """
     error = decoded.float() - pixels
     grey = error.mean(1, keepdim=True)
@@ -52,13 +53,13 @@ def reconstruction_loss(
 class AutoencoderStage(Stage):
     """Trains every parameter of the autoencoder, then sets its scaling factor so that latents have unit variance.
 
-    Of a model whose U-Net has learnt the latents, the latents stay near what they are and are scaled as they are, so
-    that the joint stage soon catches up with them.
+    With a `model`, the U-Net has learnt the latents. The loss then keeps them near what they were, and the scaling
+    factor stays. The joint stage adapts the U-Net to the small change.
 
     Args:
-        vae: trained.
-        output: the run folder; ``vae`` is written there.
-        model: the model that the autoencoder is of, if it is not from scratch: all of it is written then.
+        vae: autoencoder that is trained.
+        output: run folder that `vae` is written to.
+        model: model that the autoencoder belongs to; all of it is written. None: the autoencoder is from scratch.
     """
 
     name = "autoencoder"
@@ -86,19 +87,19 @@ class AutoencoderStage(Stage):
         loss = reconstruction_loss(decoded, pixels, self._still_weight(batch)) + KL_WEIGHT * posterior.kl().mean()
         if self.learnt_from is None:
             return loss
-        assert batch.frames is not None  # asked for by the request
+        assert batch.frames is not None  # the request asks for frames
         before = encode(self.learnt_from, batch.frames[:, 0])
         return loss + DRIFT_WEIGHT * F.mse_loss(posterior.mode() * self.vae.config.scaling_factor, before)
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], np.ndarray]:
-        """The peak signal-to-noise ratio of the reconstructions; some stills above their reconstructions."""
+        """Peak signal-to-noise ratio of the reconstructions; a row of stills above a row of their reconstructions."""
         pixels = self._pixels(self.validation)
         latents = self.vae.encode(pixels).latent_dist.mode()
         decoded = self.vae.decode(latents).sample.float().clamp(-1, 1)
         psnr = -10 * torch.log10(F.mse_loss(decoded / 2, pixels / 2, reduction="none").mean((1, 2, 3))).mean()
-        figures = {"PSNR": psnr.item(), "latent deviation": latents.float().std().item()}
-        return figures, np.stack([to_images(pixels[:SHOWN]), to_images(decoded[:SHOWN])])
+        measures = {"PSNR": psnr.item(), "latent deviation": latents.float().std().item()}
+        return measures, np.stack([to_images(pixels[:SHOWN]), to_images(decoded[:SHOWN])])
 
     @torch.no_grad()
     def save(self) -> None:
@@ -114,7 +115,7 @@ class AutoencoderStage(Stage):
             save_model(self.model, self.output)
 
     def _pixels(self, batch: Batch) -> torch.Tensor:
-        assert batch.frames is not None  # asked for by the request
+        assert batch.frames is not None  # the request asks for frames
         return to_pixels(batch.frames[:, 0].to(self.device))
 
     def _still_weight(self, batch: Batch) -> torch.Tensor | None:
@@ -123,7 +124,7 @@ class AutoencoderStage(Stage):
 
 
 class DecoderStage(AutoencoderStage):
-    """Goes on with the decoder alone: the latents, and so everything trained on them, stay valid."""
+    """Trains the decoder alone. The latents do not change, so the networks that are trained on them stay valid."""
 
     name = "decoder"
     learning_rate = 4e-4
@@ -140,5 +141,5 @@ class DecoderStage(AutoencoderStage):
         return reconstruction_loss(self.vae.decode(latents).sample, self._pixels(batch), self._still_weight(batch))
 
     def save(self) -> None:
-        """Its scaling factor stays."""
+        """Write the stage's result; the scaling factor does not change."""
         self._write()

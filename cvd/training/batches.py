@@ -1,4 +1,4 @@
-"""Batches from a mixture of data sets, in an order that depends on nothing but their number."""
+"""Batches from a mixture of data sets. The content of a batch depends only on its number and the process's rank."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from .datasets import DataSet, Request, Sample
 from .errors import TrainingError
 
 CAPTION_DROPOUT = 0.1
-"""The share of captions that are replaced by the empty one, for classifier-free guidance."""
+"""Share of the captions that are replaced by the empty caption, for classifier-free guidance."""
 
 VALIDATION_SEED = 2**31
-"""Apart from all training batches', which begin with the rank of a process."""
+"""Seed of the validation batch. Seeds of training batches are different: they begin with the rank of a process."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """N = views x scenes videos of one data set: the first view of every scene, then the second of every scene.
+    """N = views x scenes videos of one data set: the first view of every scene, then the second view of every scene.
+
+    At least one of `frames` and `latents` is present, and at most one of `cameras` and `homographies`.
 
     Args:
-        captions: N of them, the same for a scene's views.
-        frames: (N, F, H, W, 3) uint8. latents: (N, F, C, h, w). At least one of the two is there.
-        cameras: N videos'. homographies: (scenes, F, 3, 3), from a scene's first video to its second. At most one.
-        weight: (N, F, h, w), how much each latent counts in a loss; None: all the same.
-        slope: of the pseudo-lines, a fraction of pi.
-        seed: of the noise, and of whatever else is drawn for this batch.
+        captions: N captions, the same for all views of a scene.
+        frames: (N, F, H, W, 3) uint8.
+        latents: (N, F, C, h, w).
+        cameras: cameras of the N videos.
+        homographies: (scenes, F, 3, 3), from a scene's first video to its second.
+        weight: (N, F, h, w) weight of each latent in the loss; None: all latents have the same weight.
+        slope: slope of the pseudo-lines, as a fraction of pi.
+        seed: seed of the noise and of all other draws for this batch.
     """
 
     captions: list[str]
@@ -44,10 +48,10 @@ class Batch:
 
 
 class Mixture:
-    """Data sets that are drawn from in turn: every batch comes from one of them, chosen by its weight.
+    """Several data sets. Every batch comes from one of them, which is drawn with the data sets' weights.
 
     Raises:
-        TrainingError: not one weight for each data set.
+        TrainingError: the number of weights is not the number of data sets, or a weight is not positive.
     """
 
     def __init__(self, datasets: Sequence[DataSet], weights: Sequence[float] | None = None) -> None:
@@ -60,11 +64,11 @@ class Mixture:
 
     @property
     def has_cameras(self) -> bool:
-        """Whether cameras are known for all of it."""
+        """Whether every data set has cameras."""
         return all(dataset.has_cameras for dataset in self.datasets)
 
     def batch(self, rng: np.random.Generator, size: int, request: Request, caption_dropout: float) -> Batch:
-        """`size` scenes of one data set."""
+        """A batch of `size` scenes of one data set."""
         dataset = self.datasets[rng.choice(len(self.datasets), p=self.weights)]
         samples = [dataset.sample(rng, request) for _ in range(size)]
         captions = ["" if rng.random() < caption_dropout else sample.caption for sample in samples]
@@ -82,9 +86,9 @@ class Mixture:
 
 
 class Batches(IterableDataset):
-    """The batches of one process, from number `first` on: batch n is a function of the process's rank and n.
+    """The batches of one process, from number `first` on. Batch n depends only on the process's rank and on n.
 
-    Whatever the number of workers, a training that is interrupted therefore goes on with the batch it would have seen.
+    So an interrupted training continues with the next batch of the same sequence, with any number of workers.
     """
 
     def __init__(self, mixture: Mixture, size: int, request: Request, rank: int, first: int) -> None:
@@ -100,12 +104,12 @@ class Batches(IterableDataset):
             number += workers
 
     def load(self, workers: int) -> Iterator[Batch]:
-        """Iterate in `workers` other processes; 0: in this one."""
+        """Iterate over the batches. `workers` other processes prepare them; with 0, this process does."""
         return iter(DataLoader(self, batch_size=None, num_workers=workers))
 
 
 def validation_batch(mixture: Mixture, size: int, request: Request) -> Batch:
-    """The batch that all validation pictures of a stage are made from."""
+    """The batch for all validation pictures of a stage."""
     return mixture.batch(np.random.default_rng(VALIDATION_SEED), size, request, caption_dropout=0.0)
 
 
@@ -123,6 +127,6 @@ def _joined_cameras(samples: Sequence[Sample]) -> Cameras | None:
 
 
 def _view_by_view(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """S arrays (V, ...) as one (V * S, ...), the first view of every scene first."""
+    """S arrays (V, ...) as one array (V * S, ...): the first view of every scene, then the second view, and so on."""
     stacked = np.stack(arrays, 1)
     return stacked.reshape(-1, *stacked.shape[2:])

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: the newest few, and the milestones, each one file."""
+"""Checkpoints of a training run, one file each: the newest ones and the milestones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 from .errors import TrainingError
 
 KEPT = 3
-"""Checkpoints that are kept beside the milestones."""
+"""Number of checkpoints that are kept in addition to the milestones."""
 
 
 def write_checkpoint(folder: Path, step: int, state: Mapping[str, Any], milestone: bool) -> Path:
-    """Write ``checkpoints/step_NNNNNNN.pt``, or the same in ``milestones``, and delete what is older than the newest.
+    """Write `checkpoints/step_NNNNNNN.pt` or `milestones/step_NNNNNNN.pt`, and delete all but the newest checkpoints.
 
-    A file is there in full or not at all.
+    Milestones are never deleted. The file appears under its name only when it is complete.
     """
     path = folder / ("milestones" if milestone else "checkpoints") / f"step_{step:07d}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,9 +30,9 @@ def write_checkpoint(folder: Path, step: int, state: Mapping[str, Any], mileston
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint that was written last in a stage's folder; None where there is none.
+    """The checkpoint that was written last in a stage's folder; None: there is no checkpoint.
 
-    It need not be the one of most steps: a training may have gone on from an older one.
+    Another checkpoint may have more steps, because a training can continue from an older one.
     """
     found = [*(folder / "checkpoints").glob("step_*.pt"), *(folder / "milestones").glob("step_*.pt")]
     return max(found, key=_written, default=None)
@@ -43,13 +43,14 @@ def _written(path: Path) -> tuple[float, str]:
 
 
 def read_checkpoint(path: Path, parameters: Mapping[str, torch.Tensor], stage: str) -> dict[str, Any]:
-    """What `write_checkpoint` wrote.
+    """Read a checkpoint that `write_checkpoint` wrote.
 
     Args:
-        parameters: those that the stage trains: a checkpoint must be of the same.
+        parameters: parameters that the stage trains. The checkpoint must have the same names and shapes.
+        stage: name of the stage, for the error.
 
     Raises:
-        TrainingError: no such file, not a checkpoint, or one of another stage or model.
+        TrainingError: the file is missing, is not a checkpoint, or is of another stage or model.
     """
     if not path.is_file():
         raise TrainingError(f"There is no checkpoint {path}.", "Give a file from a run's checkpoints or milestones.")

@@ -1,4 +1,4 @@
-"""``python -m cvd train``: the stages of CVD, and what the starter model needs around them."""
+"""`python -m cvd train`: the stages of CVD, and the commands that prepare and ship the starter model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ from .errors import TrainingError
 from .image import ImageStage
 from .latents import encode_pool, encoder_fingerprint
 from .loop import Settings, Trainer, start_accelerator
-from .model import STARTER_INFO, Sizes, build_autoencoder, build_image_unet, load_model, load_part, ship, start_model
+from .model import (
+    STARTER_INFO,
+    Sizes,
+    build_autoencoder,
+    build_image_unet,
+    load_run_model,
+    load_run_part,
+    ship,
+    start_model,
+)
 from .pool import render_clips, render_stills
 from .stage import Stage
 from .text import build_text_encoder, build_tokenizer
@@ -27,12 +36,12 @@ from .video import VIDEO_STAGES
 
 STAGES = {
     "autoencoder": "the starter's autoencoder, on stills",
-    "decoder": "its decoder alone; latents stay valid",
+    "decoder": "the autoencoder's decoder alone, on stills; latents stay valid",
     "image": "the image U-Net and its text encoder, on stills",
     "motion": "the motion modules, on videos (AnimateDiff)",
-    "camera": "the camera encoder and what merges its features, on videos with cameras (CameraCtrl)",
+    "camera": "the camera encoder and the merge layers, on videos with cameras (CameraCtrl)",
     "epipolar": "the epipolar modules, on pairs of videos (CVD)",
-    "joint": "the whole U-Net and both its encoders, on pairs of videos with cameras (the starter's last stage)",
+    "joint": "the U-Net, the camera encoder and the text encoder, on pairs of videos with cameras",
 }
 STARTER_MINUTES = {
     "autoencoder": 118.0,
@@ -43,7 +52,7 @@ STARTER_MINUTES = {
     "epipolar": 10.0,
     "joint": 556.0,
 }
-"""What the stages of the starter model took on two processor cores, for 64 x 64 pixels, before it was grown."""
+"""Minutes of each stage on two processor cores, for the 64 x 64 pixel model that the starter model was made from."""
 
 PAPER_LEARNING_RATE, PAPER_STEPS = 1e-4, 100_000
 POOLS = ("stills", "stills_validation", "clips", "clips_validation")
@@ -52,7 +61,7 @@ CPU_WORKERS, GPU_WORKERS = 0, 4
 
 
 def add_parser(subparsers: Any) -> None:
-    """Adds `train` with a subcommand for every stage to the command line."""
+    """Adds `train`, with a subcommand for every stage, to the command line."""
     parser = subparsers.add_parser(
         "train",
         help="train a stage of CVD",
@@ -73,34 +82,36 @@ def _add_stage(stages: Any, name: str, what: str) -> None:
     parser = stages.add_parser(
         name,
         help=what,
-        description=f"Trains {what}. An interrupted training goes on from its newest checkpoint; limits count all "
-        "sittings together.",
+        description=f"Trains {what}. The same command continues an interrupted training from its newest checkpoint. "
+        "The limits count the time and the steps of all runs of the command together.",
     )
     parser.add_argument(
-        "--model", metavar="FOLDER", help='start from this model ("starter", or written by convert or train)'
+        "--model", metavar="FOLDER", help='model to start from ("starter", or a folder that convert or train wrote)'
     )
     _add_folder(parser, "; with --model runs/MODEL-STAGE")
     parser.add_argument(
         "--data",
         action="append",
         metavar="DATA",
-        help='"procedural", a pool, a folder in RealEstate10K\'s layout, or one of videos; repeatable (default: the '
-        "run's pool)",
+        help='data set: "procedural", a pool, a folder in RealEstate10K\'s layout, or a folder of videos; repeatable '
+        "(default: the run's pool)",
     )
-    parser.add_argument("--mix", type=float, nargs="+", metavar="WEIGHT", help="one for each --data (default: equal)")
-    parser.add_argument("--minutes", type=float, help="limit (default from scratch: what the starter model took)")
-    parser.add_argument("--steps", type=int, help=f"limit (default with --model: the paper's {PAPER_STEPS})")
-    parser.add_argument("--batch-size", type=int, help="stills, videos or pairs in a batch of each process")
+    parser.add_argument("--mix", type=float, nargs="+", metavar="WEIGHT", help="weight of each --data (default: equal)")
+    parser.add_argument("--minutes", type=float, help="time limit (default from scratch: the starter model's)")
+    parser.add_argument("--steps", type=int, help=f"limit of steps (default with --model: the paper's {PAPER_STEPS})")
+    parser.add_argument("--batch-size", type=int, help="number of stills, videos or pairs in a batch of each process")
     parser.add_argument("--accumulate", type=int, default=1, metavar="N", help="batches in a step (default 1)")
     parser.add_argument(
         "--learning-rate",
         type=float,
-        help=f"(default: the starter's; with --model the paper's {PAPER_LEARNING_RATE:g})",
+        help=f"largest learning rate (default: the starter's; with --model the paper's {PAPER_LEARNING_RATE:g})",
     )
     parser.add_argument(
-        "--mixed-precision", choices=("no", "fp16", "bf16"), help="(default: as accelerate is configured, else no)"
+        "--mixed-precision",
+        choices=("no", "fp16", "bf16"),
+        help="precision (default: accelerate's configuration, else no)",
     )
-    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on from this checkpoint, not from the newest")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="checkpoint to continue from (default: the newest)")
     parser.add_argument(
         "--workers", type=int, help=f"processes that prepare batches (default {CPU_WORKERS}; with a GPU {GPU_WORKERS})"
     )
@@ -111,11 +122,11 @@ def _add_render(stages: Any) -> None:
     parser = stages.add_parser(
         "render",
         help="render a pool of procedural scenes",
-        description="Renders procedural scenes once, for machines too slow to render them while training.",
+        description="Renders procedural scenes once, for machines that are too slow to render while training.",
     )
     _add_folder(parser)
-    parser.add_argument("--stills", type=int, default=40000, help="how many (default 40000)")
-    parser.add_argument("--clips", type=int, default=3000, help="how many pairs (default 3000)")
+    parser.add_argument("--stills", type=int, default=40000, help="number of stills (default 40000)")
+    parser.add_argument("--clips", type=int, default=3000, help="number of pairs of clips (default 3000)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
     parser.set_defaults(func=_render)
 
@@ -123,9 +134,8 @@ def _add_render(stages: Any) -> None:
 def _add_encode(stages: Any) -> None:
     parser = stages.add_parser(
         "encode",
-        help="encode the run's pool, once its autoencoder is trained",
-        description="Encodes the run's pool with its autoencoder, which spares the later stages to do it again and "
-        "again.",
+        help="encode the run's pool with its trained autoencoder",
+        description="Encodes the run's pool with its autoencoder. Later stages then read latents and do not encode.",
     )
     _add_folder(parser)
     parser.set_defaults(func=_encode)
@@ -138,7 +148,9 @@ def _add_ship(stages: Any) -> None:
         description="Writes the run's model in half precision, as one folder for --model.",
     )
     _add_folder(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="(default: weights in the run's folder)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to (default: weights in the run's folder)"
+    )
     parser.set_defaults(func=_ship)
 
 
@@ -158,7 +170,7 @@ def _render(arguments: argparse.Namespace) -> None:
 
 def _encode(arguments: argparse.Namespace) -> None:
     run = arguments.folder or STARTER_RUN
-    vae = load_part(run, "vae")
+    vae = load_run_part(run, "vae")
     for name in POOLS:
         encode_pool(vae, run / "pool" / name)
 
@@ -172,7 +184,7 @@ def _ship(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    torch.manual_seed(0)  # new networks start the same in every process
+    torch.manual_seed(0)  # new networks start with the same weights in every process
     run = arguments.folder or _default_run(arguments)
     settings = _settings(arguments)
     accelerator = start_accelerator(run / arguments.stage, arguments.mixed_precision, settings.accumulation)
@@ -223,18 +235,18 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _make_stage(name: str, run: Path, model: CollaborativeVideoPipeline | None) -> Stage:
-    """The stage on a model, or on what the stages before it left in the run's folder."""
+    """The stage on a model; without a model, on the networks that earlier stages wrote to the run's folder."""
     sizes = Sizes()
     if name == "autoencoder":
         return AutoencoderStage(build_autoencoder(sizes.autoencoder) if model is None else model.vae, run, model)
     if name == "decoder":
-        return DecoderStage(load_part(run, "vae") if model is None else model.vae, run, model)
+        return DecoderStage(load_run_part(run, "vae") if model is None else model.vae, run, model)
     if name == "image":
         if model is not None:
             return ImageStage.of_model(model, run)
         tokenizer = build_tokenizer(VOCABULARY)
         text_encoder = build_text_encoder(tokenizer, sizes.text)
-        return ImageStage(build_image_unet(sizes), text_encoder, tokenizer, load_part(run, "vae"), run)
+        return ImageStage(build_image_unet(sizes), text_encoder, tokenizer, load_run_part(run, "vae"), run)
     if model is None:
-        model = start_model(run, sizes) if name == "motion" else load_model(run)
+        model = start_model(run, sizes) if name == "motion" else load_run_model(run)
     return VIDEO_STAGES[name](model, run)

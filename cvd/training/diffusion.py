@@ -1,4 +1,4 @@
-"""What the diffusion stages share: noise, text, the prediction loss, and guided sampling for validation."""
+"""Code that the diffusion stages share: text embeddings, the prediction loss, and guided sampling for validation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from protocol.models import ModelInfo
 
 MIN_SNR_GAMMA = 5.0
-"""Timesteps of a signal-to-noise ratio above it weigh less (Hang et al., 2023): faint noise is a lot of loss that
-says little about what a frame shows."""
+"""Timesteps with a signal-to-noise ratio above it get a smaller weight (Hang et al., 2023). The loss of faint noise is
+large, but says little about the content of a frame."""
 VALIDATION_STEPS = 20
 
 
@@ -25,21 +25,21 @@ def diffusion_loss(
     views: int = 1,
     weight: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Mean squared error of the predicted noise, weighted by timestep; from a predicted velocity, of what it implies.
+    """Mean squared error of the predicted noise, weighted by timestep. A predicted velocity is converted to noise.
 
-    It dwells on the noisy end, where it is decided what is where, and with it whether views agree: the timestep is the
-    larger of two uniform draws, and errors weigh by 1/sqrt(alphas_cumprod), between those of the noise and those of
-    the velocity (Salimans and Ho, 2022). Without it, t = 960 with an error of 0.002 counts for nothing beside t = 400
-    with 0.04.
+    Noisy timesteps decide the layout of a video, and so whether views agree. The loss gives them more weight in two
+    ways. The timestep is the larger of two uniform draws. Errors are multiplied by 1/sqrt(alphas_cumprod), a weight
+    between that of a noise loss and that of a velocity loss (Salimans and Ho, 2022). Without this, the error at
+    t = 960 (0.002) would be too small beside the error at t = 400 (0.04).
 
     Args:
-        scheduler: the model's: its noise schedule, and what the model predicts.
+        scheduler: the model's scheduler: noise schedule and prediction type.
         latents: (B, ...) of unit variance.
-        predict: the model's prediction from noisy latents (B, ...) and timesteps (B,).
-        seed: fixes timesteps and noise.
-        views: how many rows, those of a scene, share a timestep: rows are B / views scenes of the first view, then as
-            many of the next.
-        weight: broadcasts to the latents: how much each counts, 0 for not at all.
+        predict: function from noisy latents (B, ...) and timesteps (B,) to the model's prediction.
+        seed: seed of timesteps and noise.
+        views: number of views of a scene; they share a timestep. The rows are the B / views scenes of the first view,
+            then those of the next view, and so on.
+        weight: weight of each latent, broadcast to the latents; 0: the latent does not count.
     """
     device = latents.device
     generator = torch.Generator(device).manual_seed(seed)
@@ -78,10 +78,14 @@ def sample(
     predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
     info: ModelInfo,
 ) -> torch.Tensor:
-    """DDIM samples (B, ...) from text (B, tokens, D), guided as the model is.
+    """DDIM samples (B, ...) from text (B, tokens, D), with the model's guidance.
 
     Args:
-        predict: takes both branches, empty text first.
+        shape: shape of the samples.
+        empty_text: (1, tokens, D) embedding of the empty caption.
+        predict: function from latents, timestep and text of both guidance branches to the prediction. The branch with
+            empty text is first.
+        info: model info with the guidance settings.
     """
     scheduler = DDIMScheduler.from_config(scheduler.config)
     scheduler.set_timesteps(VALIDATION_STEPS)

@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Ema:
-    """Exponential moving average of parameters, with a short memory at the start."""
+    """Exponential moving average of parameters. The decay starts small and rises to `decay`."""
 
     def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
         self.decay, self.parameters = decay, parameters
@@ -18,13 +18,13 @@ class Ema:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the parameters after `step` steps."""
+        """Update the average with the parameters after `step` steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The average in place of the live parameters, for as long as the context lasts."""
+        """Inside this context the parameters have the averaged values."""
         self._swap()
         try:
             yield

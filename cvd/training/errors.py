@@ -4,6 +4,6 @@ from ..errors import CVDError
 
 
 class TrainingError(CVDError):
-    """Training cannot start or go on: an earlier step's result is missing, or the loss is no longer finite."""
+    """Training cannot start or continue, for example because a file is missing or the loss is not finite."""
 
     code = "training"

@@ -1,4 +1,4 @@
-"""The attention bias between a clip and its warped copy: pseudo-lines through the pixel that a homography maps to."""
+"""The attention bias between a clip and its warped copy: pseudo-lines through the pixel that a homography gives."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import torch
 from ..conditioning.epipolar import Slope, WithoutBaseline, bias_without_baseline, pixel_grid
 
 TO_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-"""From `pixel_grid`'s coordinates, whose first pixel lies at 0, to those with the origin at the image's corner."""
+"""From `pixel_grid`'s coordinates (first pixel at 0) to coordinates with the origin at the image's corner."""
 
 
 class HomographyBias:
-    """What `EpipolarBias` is for cameras, for pairs of videos that homographies relate (CVD, section 4.3).
+    """The counterpart of `EpipolarBias` for pairs of videos that are related by homographies (CVD, section 4.3).
 
     Args:
-        homographies: (S, F, 3, 3) from the pixels of view 0 to those of view 1 in S scenes, corner origin.
-        height, width: of the images.
-        without_baseline: whether pixels attend to pseudo-lines or to what the homography maps them to.
+        homographies: (S, F, 3, 3) from the pixels of view 0 to those of view 1, in S scenes, origin at the corner.
+        height, width: size of the images in pixels.
+        device: device of the bias.
+        without_baseline: what pixels attend to: a pseudo-line, or the point that the homography gives.
     """
 
     def __init__(
@@ -34,7 +35,13 @@ class HomographyBias:
         self._kept: dict[tuple[int, int, int, Slope], torch.Tensor] = {}
 
     def pair(
-        self, query: int, key: int, rows: int, columns: int, slope: Slope, in_use: frozenset[tuple[int, int]]
+        self,
+        query: int,
+        key: int,
+        rows: int,
+        columns: int,
+        slope: Slope,
+        in_use: frozenset[tuple[int, int]] = frozenset(),
     ) -> torch.Tensor:
         """Bias (S * F, L, L) between the pixels of view `query` and those of the other on a map of rows x columns.
 

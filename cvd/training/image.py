@@ -1,4 +1,4 @@
-"""The image stage: a text-to-image U-Net with its text encoder, on single frames."""
+"""The image stage: training of a text-to-image U-Net and its text encoder on stills."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class ImageStage(Stage):
     """Trains the U-Net and the text encoder together.
 
     Args:
-        unet, text_encoder: trained.
-        output: the run folder; ``image_unet``, ``text_encoder`` and ``tokenizer`` are written there.
-        model: the model that the networks are of, if they are not from scratch: it is written to the run folder with
-            what they have become.
+        unet, text_encoder: networks that are trained.
+        tokenizer: tokenizer of the text encoder.
+        vae: autoencoder of the latents.
+        output: run folder that `image_unet`, `text_encoder` and `tokenizer` are written to.
+        model: model that the networks belong to; it is written to the run folder, too. None: they are from scratch.
     """
 
     name = "image"
@@ -55,7 +56,7 @@ class ImageStage(Stage):
 
     @classmethod
     def of_model(cls, model: CollaborativeVideoPipeline, output: Path) -> ImageStage:
-        """The stage that goes on with the image part of a whole model."""
+        """The stage that trains the image part of a whole model."""
         unet = extract_image_unet(model.unet)
         return cls(unet, model.text_encoder, model.tokenizer, model.vae, output, model)
 
@@ -76,7 +77,7 @@ class ImageStage(Stage):
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], np.ndarray]:
-        """A row for every held-out caption: its true frame, then generated ones."""
+        """No measures; a row for every held-out caption: its true frame, then generated frames."""
         true = self._latents(self.validation)[:, :, 0]
         text = embed(self.tokenizer, self.text_encoder, self.validation.captions)
         text = text.repeat_interleave(SAMPLES_PER_CAPTION, 0)

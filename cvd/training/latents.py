@@ -1,4 +1,4 @@
-"""Latents: of pixels on the fly, and of a pool's frames once, memory-mapped by the stages that train on them."""
+"""Latents: encoding and decoding, and the latents of a pool, which are encoded once and memory-mapped by stages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .errors import TrainingError
 from .pool import Pool
 
 ENCODE_BATCH, ENCODE_PIXELS = 32, 8 * 256**2
-"""Frames, and pixels of them, in one call of the autoencoder at most: eight frames of 256 x 256 fit on a small GPU."""
+"""Largest number of frames, and of their pixels, in one call of the autoencoder. A small GPU has room for eight frames
+of 256 x 256."""
 
 
 def to_pixels(frames: torch.Tensor) -> torch.Tensor:
@@ -50,7 +51,7 @@ def _batch(height: int, width: int) -> int:
 
 
 def encoder_fingerprint(vae: AutoencoderKL) -> str:
-    """Short hash of the part of an autoencoder that latents depend on, the same in float32 and float16."""
+    """Short hash of the part of an autoencoder that makes the latents. It is the same in float32 and float16."""
     digest = hashlib.sha256(str(vae.config.scaling_factor).encode())
     for name, tensor in sorted(vae.state_dict().items()):
         if name.startswith(("encoder.", "quant_conv.")):
@@ -59,7 +60,7 @@ def encoder_fingerprint(vae: AutoencoderKL) -> str:
 
 
 def encode_pool(vae: AutoencoderKL, folder: Path) -> None:
-    """Write ``latents.npy`` (N, ..., C, h, w) float16 beside a pool's frames; ``latents.json`` says whose they are."""
+    """Write a pool's `latents.npy` (N, ..., C, h, w) float16, and `latents.json` with the encoder's fingerprint."""
     frames = Pool.open(folder).frames
     flat = frames.reshape(-1, *frames.shape[-3:])
     batches = [
@@ -72,13 +73,13 @@ def encode_pool(vae: AutoencoderKL, folder: Path) -> None:
 
 
 def open_latents(folder: Path, encoder: str) -> np.ndarray | None:
-    """A pool's latents, memory-mapped; None where it has none.
+    """A pool's latents, memory-mapped; None: the pool has no latents.
 
     Args:
         encoder: `encoder_fingerprint` of the autoencoder in use.
 
     Raises:
-        TrainingError: the latents are another autoencoder's.
+        TrainingError: another autoencoder made the latents.
     """
     if not (folder / "latents.npy").exists():
         return None

@@ -1,4 +1,4 @@
-"""The one training loop of all stages: limited in time or steps, resumable, with EMA, clipping, warm-up and decay."""
+"""The training loop of all stages: time and step limits, checkpoints, EMA, gradient clipping, warm-up and decay."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ from .stage import Stage
 WARM_UP_STEPS = 100
 GRADIENT_NORM = 1.0
 MILESTONES = 4
-"""A checkpoint is kept for good after every fourth of the training."""
+"""Number of equal parts of a training. A milestone, which is never deleted, is written at the end of each part."""
 LOG_SECONDS = 15
 PICTURE_SHARE = 0.05
-"""Pictures take no more than this share of the time: one of the joint stage costs processors a minute."""
+"""Largest share of the time for validation pictures. A picture of the joint stage takes a minute on processor cores."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a stage is trained.
+    """Settings of a training.
 
     Args:
-        minutes, steps: limits over all sittings together; at least one is needed, and the first one reached ends the
-            training. The learning rate falls with the nearer one.
-        learning_rate, batch_size: None: the stage's own.
-        accumulation: batches in a step, in each process.
-        workers: processes that prepare batches; 0: the training process itself.
-        validate_minutes, checkpoint_minutes: training time between two pictures, at least, and two checkpoints.
-        ema_decay: of the averaged weights, which are the result.
+        minutes, steps: limits of the training, including earlier runs that it continues. At least one is required. The
+            first limit that is reached ends the training, and the learning rate falls towards it.
+        learning_rate, batch_size: largest learning rate, and batch size of each process; None: the stage's own.
+        accumulation: number of batches in a step of each process.
+        workers: number of processes that prepare batches; 0: the training process prepares them.
+        validate_minutes: shortest training time between two validation pictures.
+        checkpoint_minutes: training time between two checkpoints.
+        ema_decay: decay of the averaged weights, which are the result.
     """
 
     minutes: float | None = None
@@ -59,23 +60,24 @@ class Settings:
         if not limits or min(limits) <= 0:
             raise TrainingError("A training needs a limit above 0.", "Give --minutes, --steps or both.")
         if self.batch_size is not None and self.batch_size < 1:
-            raise TrainingError(f"A batch of {self.batch_size} is none.", "--batch-size starts at 1.")
+            raise TrainingError(f"A batch of {self.batch_size} is empty.", "--batch-size starts at 1.")
         if self.accumulation < 1 or self.workers < 0:
             raise TrainingError("--accumulate starts at 1, --workers at 0.")
 
     def progress(self, step: int, elapsed: float) -> float:
-        """The share of the training that is done, from 0 to 1."""
+        """Share of the training that is done, from 0 to 1."""
         by_time = 0.0 if self.minutes is None else elapsed / (60 * self.minutes)
         by_steps = 0.0 if self.steps is None else step / self.steps
         return min(max(by_time, by_steps), 1.0)
 
 
 def start_accelerator(folder: Path, mixed_precision: str | None = None, accumulation: int = 1) -> Accelerator:
-    """Devices, precision and processes as `accelerate launch`, `torchrun` or a single `python` set them up.
+    """The devices, precision and processes that `accelerate launch`, `torchrun` or plain `python` set up.
 
     Args:
-        folder: the stage's; TensorBoard logs go to its ``logs``.
-        mixed_precision: no, fp16 or bf16; None: as accelerate is configured, and otherwise no.
+        folder: folder of the stage. TensorBoard logs are written to its subfolder `logs`.
+        mixed_precision: `no`, `fp16` or `bf16`; None: accelerate's configuration, or `no` without one.
+        accumulation: number of batches in a step of each process.
 
     Raises:
         TrainingError: TensorBoard is not installed.
@@ -83,7 +85,7 @@ def start_accelerator(folder: Path, mixed_precision: str | None = None, accumula
     if not is_tensorboard_available():
         raise TrainingError("TensorBoard is not installed.", f"Run: {sys.executable} -m pip install tensorboard")
     return Accelerator(
-        cpu=not torch.accelerator.is_available(),  # accelerate does not see torchrun's processes otherwise
+        cpu=not torch.accelerator.is_available(),  # without this accelerate does not find torchrun's processes
         mixed_precision=mixed_precision,
         gradient_accumulation_steps=accumulation,
         log_with="tensorboard",
@@ -95,10 +97,12 @@ class Trainer:
     """Trains a stage's parameters until a limit is reached, then saves their average.
 
     Args:
-        stage: on its networks, `Stage.watch` called.
-        data: what to train on.
-        folder: of the stage in the run: checkpoints, contact sheets and logs go there.
-        log: takes progress, one line at a time.
+        stage: stage to train. `Stage.watch` has been called.
+        data: training data.
+        folder: folder for the stage's checkpoints, contact sheets and logs.
+        settings: settings of the training.
+        accelerator: accelerator from `start_accelerator`.
+        log: function that takes one line of progress.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class Trainer:
         self.step, self.elapsed = 0, 0.0
         self.learning_rate = stage.learning_rate if settings.learning_rate is None else settings.learning_rate
         self.parameters = list(stage.trained.values())
-        # Processes that step on their own must not have their gradients averaged.
+        # Processes that take their own steps must not average their gradients.
         alone = parallel.steps_apart(accelerator)
         self.model = stage.to(accelerator.device) if alone else accelerator.prepare_model(stage)
         optimizer = torch.optim.AdamW(
@@ -128,10 +132,10 @@ class Trainer:
         """Train.
 
         Args:
-            resume: a checkpoint to go on from; None: the newest in the folder, if there is one.
+            resume: checkpoint to continue from; None: the newest checkpoint in the folder, if there is one.
 
         Raises:
-            TrainingError: the checkpoint does not fit, or the loss is no longer finite.
+            TrainingError: the checkpoint does not fit, or the loss is not finite.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume(resume or newest_checkpoint(self.folder))
@@ -139,7 +143,7 @@ class Trainer:
         batches = self._batches()
         watch = _Watch(self)
         mean_loss: torch.Tensor | None = None
-        spent = 0.0  # since the processes last met: until then each has its own, and all have to end at the same step
+        spent = 0.0  # seconds since the last meeting; all processes must have the same `elapsed` to end at one step
         while self.progress < 1:
             began = time.monotonic()
             loss, norm = self._update(batches)
@@ -172,7 +176,7 @@ class Trainer:
 
     @property
     def rate(self) -> float:
-        """The learning rate: linear warm-up over steps, then half a cosine over the whole training."""
+        """The learning rate: half a cosine over the whole training, with a linear warm-up over the first steps."""
         decay = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress))
         return self.learning_rate * min(1.0, (self.step + 1) / WARM_UP_STEPS) * decay
 
@@ -188,13 +192,13 @@ class Trainer:
         return batches.load(settings.workers)
 
     def _update(self, batches: Iterator[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
-        """One step; returns the loss and the norm of its gradient."""
+        """Take one step, and return the loss and the norm of its gradient."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
         losses = []
         norm = torch.zeros(())
         for _ in range(self.settings.accumulation):
-            batch = next(batches)  # outside of autocast: rendering has its own precision
+            batch = next(batches)  # outside autocast, which would change the precision of the rendering
             with self.accelerator.accumulate(self.model):
                 with self.accelerator.autocast():
                     loss = self.model(batch)
@@ -216,18 +220,18 @@ class Trainer:
             )
 
     def picture(self, name: str) -> None:
-        """Write a contact sheet of what the averaged weights give, and its figures to the logs."""
+        """Write a contact sheet made with the averaged weights, and log the validation measures."""
         with self.ema.applied(), self.accelerator.autocast():
-            figures, rows = self.stage.validate()
+            measures, rows = self.stage.validate()
         write_contact_sheet(self.folder / name, rows)
-        self.accelerator.log({f"validation/{key}": value for key, value in figures.items()}, step=self.step)
+        self.accelerator.log({f"validation/{key}": value for key, value in measures.items()}, step=self.step)
         sheet = rows.transpose(0, 2, 1, 3, 4).reshape(1, rows.shape[0] * rows.shape[2], -1, 3)
         self.accelerator.get_tracker("tensorboard").log_images({"validation": sheet}, self.step, dataformats="NHWC")
-        text = ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+        text = ", ".join(f"{key} {value:.3f}" for key, value in measures.items())
         self.log(f"{self.stage.name} step {self.step} validation: {text or self.folder / name}")
 
     def checkpoint(self, milestone: bool) -> None:
-        """Write everything that the training needs to go on."""
+        """Write everything that is needed to continue the training."""
         scaler = self.accelerator.scaler
         state = {
             "parameters": {name: parameter.detach() for name, parameter in self.stage.trained.items()},
@@ -256,7 +260,7 @@ class Trainer:
 
 
 class _Watch:
-    """Log lines, contact sheets and checkpoints, each at its interval of training time."""
+    """Writes log lines, contact sheets and checkpoints, each after its own interval of training time."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, elapsed = trainer, trainer.elapsed
@@ -265,16 +269,16 @@ class _Watch:
         self.passed = int(trainer.progress * MILESTONES)
 
     def look(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
-        """Do whatever is due; in the main process alone."""
+        """Write what is due. Only the main process writes."""
         trainer, settings = self.trainer, self.trainer.settings
         if not trainer.accelerator.is_main_process:
             return
         step, elapsed = trainer.step, trainer.elapsed
         if elapsed >= self.next_log:
             self.next_log = elapsed + LOG_SECONDS
-            figures = {"loss": loss.item(), "learning rate": trainer.rate, "gradient norm": norm.item()}
-            trainer.accelerator.log(figures, step=step)
-            text = " ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            measures = {"loss": loss.item(), "learning rate": trainer.rate, "gradient norm": norm.item()}
+            trainer.accelerator.log(measures, step=step)
+            text = " ".join(f"{name} {value:.3g}" for name, value in measures.items())
             trainer.log(
                 f"{trainer.stage.name} step {step}, {elapsed / 60:.1f} min, {trainer.progress:.0%} done: {text}"
             )

@@ -1,4 +1,4 @@
-"""The starter model's networks: their sizes, the run folder they grow in, and the folder that is shipped."""
+"""The starter model's networks: their sizes, and reading and writing them in run folders and shipped folders."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from ..weights.devices import precision_of
 from ..weights.model_info import ALL_SETTINGS, INFO_FILE, read_info, vae_scale_factor
 from .errors import TrainingError
 
-LATENT_CHANNELS = 16  # of 16 x 16 pixels each; four, of 8 x 8 pixels, lost the objects' colours or their edges
-HEADS = 4  # at these widths more heads cost time and bring nothing
+LATENT_CHANNELS = 16  # for latents of 16 x 16 pixels; 4 channels for 8 x 8 pixels lost solids' colours or edges
+HEADS = 4  # at these widths more heads take time and do not help
 STARTER_INFO = ModelInfo(
     name=STARTER_NAME,
     sizes=SizeRule(native=IMAGE_SIZE, multiple=64),
@@ -59,12 +59,12 @@ MADE_BY = {
     "camera_encoder": "motion",
     "scheduler": "motion",
 }
-"""The folders of a run, and the stage that first writes each."""
+"""For each folder of a run, the stage that writes it first."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Widths of the networks; the defaults are the starter model's."""
+    """Widths of the networks. The defaults are the starter model's."""
 
     autoencoder: tuple[int, ...] = (16, 16, 32, 64, 96)
     unet: tuple[int, ...] = (64, 128, 160)
@@ -74,7 +74,7 @@ class Sizes:
 
 
 def build_autoencoder(widths: tuple[int, ...]) -> AutoencoderKL:
-    """A small AutoencoderKL whose every level but the first halves images: five make latents of 16 x 16 pixels."""
+    """A small AutoencoderKL. Every level but the first halves the image: with five, a latent covers 16 x 16 pixels."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * len(widths),
         up_block_types=("UpDecoderBlock2D",) * len(widths),
@@ -104,7 +104,7 @@ def build_image_unet(sizes: Sizes) -> UNet2DConditionModel:
 
 
 def build_collaborative_unet(image_unet: UNet2DConditionModel, frames: int) -> CollaborativeUNet:
-    """The image U-Net with new motion and epipolar modules, which change nothing until they are trained."""
+    """The image U-Net with new motion and epipolar modules. Untrained modules do not change the output."""
     unet = CollaborativeUNet.from_unet2d(
         image_unet, motion_num_attention_heads=HEADS, motion_max_seq_length=frames, without_baseline="point"
     )
@@ -115,7 +115,7 @@ def build_collaborative_unet(image_unet: UNet2DConditionModel, frames: int) -> C
 
 
 def build_camera_encoder(sizes: Sizes, downscale_factor: int) -> CameraPoseEncoder:
-    """An untrained camera encoder for the U-Net's widths and an autoencoder's factor."""
+    """An untrained camera encoder for the U-Net's widths. `downscale_factor`: the autoencoder's, pixels per latent."""
     return CameraPoseEncoder(
         channels=sizes.unet,
         layers_per_level=1,
@@ -148,24 +148,28 @@ def extract_image_unet(unet: CollaborativeUNet) -> UNet2DConditionModel:
 
 
 def merge_image_unet(image_unet: UNet2DConditionModel, unet: CollaborativeUNet) -> None:
-    """Put an image U-Net's weights in place of those that `extract_image_unet` found."""
+    """Write an image U-Net's weights back into the collaborative U-Net that `extract_image_unet` took it from."""
     unet.load_state_dict(image_unet.state_dict(), strict=False)
 
 
 def starter_scheduler() -> DDIMScheduler:
     """The official noise schedule, for a U-Net that predicts the velocity (Salimans and Ho, 2022).
 
-    At the first timesteps of a sample a video's share in its latents is 5 % in amplitude. What a network says about it
-    is then lost in the errors of the noise that it has to repeat to a few per mille; a velocity is all about it.
+    In the first steps of a sampling run the video's share in its latents is only 5 % in amplitude. A network that
+    predicts noise must then be exact to a few per mille, and its errors hide the video. A velocity is nearly all video
+    there.
     """
     return official_scheduler("v_prediction")
 
 
-def load_part(run: Path, name: str) -> Any:
-    """One of the networks (or the tokenizer) of a run, frozen.
+def load_run_part(run: Path, name: str) -> Any:
+    """One network of a run, frozen; or its tokenizer or scheduler.
+
+    Args:
+        name: name of the folder, a key of `MADE_BY`.
 
     Raises:
-        TrainingError: the stage that makes it has not been trained.
+        TrainingError: the stage that writes it has not been trained.
     """
     classes: dict[str, type[Any]] = {
         "vae": AutoencoderKL,
@@ -186,23 +190,23 @@ def load_part(run: Path, name: str) -> Any:
 
 
 def start_model(run: Path, sizes: Sizes) -> CollaborativeVideoPipeline:
-    """What the motion stage begins with: a run's image model with new video modules and a new camera encoder."""
-    parts = {name: load_part(run, name) for name in ("vae", "tokenizer", "text_encoder")}
+    """The model that the motion stage starts with: a run's image model, new video modules, a new camera encoder."""
+    parts = {name: load_run_part(run, name) for name in ("vae", "tokenizer", "text_encoder")}
     parts["scheduler"] = starter_scheduler()
-    unet = build_collaborative_unet(load_part(run, "image_unet"), sizes.frames)
+    unet = build_collaborative_unet(load_run_part(run, "image_unet"), sizes.frames)
     camera_encoder = build_camera_encoder(sizes, vae_scale_factor(parts["vae"].config))
     return _pipeline(parts | {"unet": unet, "camera_encoder": camera_encoder}, STARTER_INFO)
 
 
-def load_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
-    """A run's model as its last stage left it.
+def load_run_model(run: Path, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
+    """A run's model, as its last trained stage wrote it.
 
     Raises:
         TrainingError: a stage has not been trained.
     """
     info = read_info(run) if (run / INFO_FILE).exists() else STARTER_INFO
     names = ("vae", "tokenizer", "text_encoder", "unet", "camera_encoder", "scheduler")
-    return _pipeline({name: load_part(run, name) for name in names}, info, dtype)
+    return _pipeline({name: load_run_part(run, name) for name in names}, info, dtype)
 
 
 def _pipeline(parts: dict[str, Any], info: ModelInfo, dtype: torch.dtype = torch.float32) -> CollaborativeVideoPipeline:
@@ -210,13 +214,13 @@ def _pipeline(parts: dict[str, Any], info: ModelInfo, dtype: torch.dtype = torch
 
 
 def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
-    """Write the tokenizer with the ``vocab.json`` and ``merges.txt`` that every version of transformers reads."""
+    """Write the tokenizer with the `vocab.json` and `merges.txt` that every version of transformers reads."""
     tokenizer.save_pretrained(folder)
     tokenizer.backend_tokenizer.model.save(str(folder))
 
 
 def save_model(model: CollaborativeVideoPipeline, folder: Path) -> None:
-    """Write a model as one folder for ``CollaborativeVideoPipeline.from_pretrained``."""
+    """Write a model as one folder for `CollaborativeVideoPipeline.from_pretrained`."""
     model.save_pretrained(folder)
     save_tokenizer(model.tokenizer, folder / "tokenizer")
 
@@ -227,4 +231,4 @@ def ship(run: Path, destination: Path) -> None:
     Raises:
         TrainingError: a stage has not been trained.
     """
-    save_model(load_model(run, torch.float16), destination)
+    save_model(load_run_model(run, torch.float16), destination)

@@ -1,10 +1,16 @@
-"""Pools: procedural stills and pairs of clips, rendered once and memory-mapped by every stage.
+"""Pools: procedural stills or pairs of clips, rendered once and memory-mapped by every stage.
 
-A pool is a folder of ``frames.npy`` (uint8 sRGB), ``c2w.npy`` and ``K.npy`` (float32), ``solids.npy`` (bool, where
-there are solids) and ``captions.txt`` (one line per scene): stills are (N, H, W, 3) with (N, 4, 4), (N, 3, 3) and
-(N, H/16, W/16), clips are (N, 2, F, H, W, 3) with (N, 2, F, 4, 4), (N, 2, F, 3, 3) and (N, 2, F, H/16, W/16). Scene n
-depends on the pool's seed and n alone, so that any number of processes makes the same pool. They are scenes as training
-dwells on them (`cvd.training.emphasis`).
+A pool is a folder with these files. N is the number of scenes; `captions.txt` has one line per scene.
+
+    file                   stills             clips
+    frames.npy  uint8      (N, H, W, 3)       (N, 2, F, H, W, 3)       sRGB
+    c2w.npy     float32    (N, 4, 4)          (N, 2, F, 4, 4)
+    K.npy       float32    (N, 3, 3)          (N, 2, F, 3, 3)
+    solids.npy  bool       (N, H/16, W/16)    (N, 2, F, H/16, W/16)    the cells that show solids
+    captions.txt
+
+Scene n depends only on the pool's seed and on n, so any number of processes makes the same pool. The scenes are drawn
+with `cvd.training.emphasis`.
 """
 
 from collections.abc import Iterator
@@ -26,7 +32,7 @@ from .emphasis import draw_emphasised
 from .errors import TrainingError
 
 STILLS_PART, CLIPS_PART = 64, 2
-"""Scenes that a process renders before it takes the next part."""
+"""Number of stills, and of pairs of clips, that a process renders as one part."""
 
 ARRAYS = {
     "frames": (np.uint8, (IMAGE_SIZE, IMAGE_SIZE, 3)),
@@ -34,12 +40,12 @@ ARRAYS = {
     "K": (np.float32, (3, 3)),
     "solids": (np.bool_, (IMAGE_SIZE // CELL, IMAGE_SIZE // CELL)),
 }
-"""Type and shape, in one frame, of what a pool holds beside captions."""
+"""Type of each array of a pool, and its shape for one frame."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Memory-mapped frames, cameras and where solids are, with one caption per scene."""
+    """Memory-mapped frames, cameras and cells with solids, and one caption per scene."""
 
     frames: np.ndarray
     c2w: np.ndarray
@@ -49,7 +55,7 @@ class Pool:
 
     @classmethod
     def open(cls, folder: Path) -> "Pool":
-        """Open a finished pool; raises TrainingError where there is none."""
+        """Open a finished pool. Raises TrainingError if the folder holds no finished pool."""
         try:
             captions = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
             frames, c2w, K, solids = (np.load(folder / f"{name}.npy", "r") for name in ARRAYS)
@@ -64,13 +70,13 @@ class Pool:
 
     @property
     def cell(self) -> int:
-        """Pixels, of `solids`."""
+        """Width and height of a cell of `solids`, in pixels."""
         return self.frames.shape[-2] // self.solids.shape[-1]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What the processes that render a pool have to know of it."""
+    """The settings of a pool, for the processes that render it."""
 
     folder: Path
     seed: int
@@ -79,26 +85,26 @@ class _Job:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a scene in the pool's arrays, before those of a frame or camera."""
+        """Leading dimensions of a scene in the pool's arrays, before the dimensions of a frame."""
         return (self.views, self.frames) if self.frames > 1 else ()
 
 
 def render_stills(folder: Path, count: int, seed: int, workers: int = 1) -> None:
-    """Render ``count`` scenes once each, at a random moment of a random camera path.
+    """Render `count` scenes, each once, at a random moment of a random camera path.
 
     Args:
-        workers: processes that render, of one thread each; 1 renders in this one.
+        workers: number of processes that render, with one thread each; 1: this process renders.
     """
     _render_pool(_Job(folder, seed, views=1, frames=1), count, STILLS_PART, workers)
 
 
 def render_clips(folder: Path, count: int, seed: int, workers: int = 1, frames: int = PATH_FRAMES) -> None:
-    """Render ``count`` scenes along a pair of camera paths each; ``workers`` as for stills."""
+    """Render `count` scenes, each along a pair of camera paths; `workers` as in `render_stills`."""
     _render_pool(_Job(folder, seed, views=2, frames=frames), count, CLIPS_PART, workers)
 
 
 def _render_pool(job: _Job, count: int, part: int, workers: int) -> None:
-    """Write a pool; ``captions.txt`` comes last and marks it as finished."""
+    """Write a pool. `captions.txt` is written last and marks the pool as finished."""
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "captions.txt").unlink(missing_ok=True)
     for name, (dtype, shape) in ARRAYS.items():
@@ -117,17 +123,17 @@ def _render_pool(job: _Job, count: int, part: int, workers: int) -> None:
 
 @contextmanager
 def _mapping(workers: int) -> Iterator:
-    """``map`` over some processes, in order."""
+    """A `map` that runs in some processes and keeps the order."""
     if workers == 1:
         yield map
         return
-    # Not forked: torch's threads would not survive it.
+    # The processes are spawned, because torch's threads do not survive a fork.
     with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as executor:
         yield executor.map
 
 
 def _render_part(job: _Job, scenes: range) -> list[str]:
-    """Render some scenes into the pool's files; their captions."""
+    """Render some scenes into the pool's files, and return their captions."""
     draws = [draw_emphasised(np.random.default_rng((job.seed, scene)), job.views, job.frames) for scene in scenes]
     arrays = {name: np.load(job.folder / f"{name}.npy", "r+") for name in ARRAYS}
     for scene, clips in zip(scenes, render_draws(draws), strict=True):

@@ -1,4 +1,4 @@
-"""What every stage is: networks of which it trains a part, a loss on a batch, a validation picture, a result."""
+"""The base class of all stages: trained networks, a loss for a batch, a validation picture and a result."""
 
 from __future__ import annotations
 
@@ -18,30 +18,27 @@ from .latents import encode
 
 
 class Stage(nn.Module, ABC):
-    """One stage of training; its networks are its submodules, all frozen but for `trained`.
-
-    Args:
-        output: folder in which the stage's result is written.
-    """
+    """One stage of training. Its networks are its submodules. Only the parameters in `trained` are not frozen."""
 
     name: ClassVar[str]
     learning_rate: ClassVar[float] = 1e-3
-    """From scratch, at the starter model's size."""
+    """Largest learning rate from scratch, at the starter model's size."""
     batch_size: ClassVar[int] = 4
     validation_size: ClassVar[int] = 4
-    """Scenes in the validation picture."""
+    """Number of scenes in the validation picture."""
     needs_cameras: ClassVar[bool] = False
     output: Path
+    """The run folder that the result is written to."""
     vae: AutoencoderKL
     trained: dict[str, nn.Parameter]
     """The parameters that this stage trains, by name."""
     validation: Batch
 
     def watch(self, held_out: Mixture) -> None:
-        """Draw the scenes of the validation pictures.
+        """Draw the scenes of the validation pictures from held-out data.
 
         Raises:
-            TrainingError: the stage needs cameras, and the data has none.
+            TrainingError: the stage needs cameras, and the data has no cameras.
         """
         if self.needs_cameras and not held_out.has_cameras:
             raise TrainingError(
@@ -57,15 +54,15 @@ class Stage(nn.Module, ABC):
             parameter.requires_grad_(True)
 
     def _latents(self, batch: Batch) -> torch.Tensor:
-        """(N, C, F, h, w): those that came with the batch, or its frames encoded."""
+        """(N, C, F, h, w): the latents of the batch, or its encoded frames if it has no latents."""
         if batch.latents is not None:
             return batch.latents.to(self.device).float().transpose(1, 2)
-        assert batch.frames is not None  # a batch has one or the other
+        assert batch.frames is not None  # a batch has latents or frames
         latents = encode(self.vae, batch.frames.flatten(0, 1))
         return latents.unflatten(0, batch.frames.shape[:2]).transpose(1, 2)
 
     def _weight(self, batch: Batch) -> torch.Tensor | None:
-        """(N, 1, F, h, w): how much each latent counts; None: all the same."""
+        """(N, 1, F, h, w) weight of each latent; None: all latents have the same weight."""
         return None if batch.weight is None else batch.weight[:, None].to(self.device)
 
     @property
@@ -75,15 +72,15 @@ class Stage(nn.Module, ABC):
     @property
     @abstractmethod
     def request(self) -> Request:
-        """What the stage asks of its data."""
+        """The request that the stage makes to its data sets."""
 
     @abstractmethod
     def forward(self, batch: Batch) -> torch.Tensor:
-        """The loss, a scalar; a function of the batch (with its seed) and the weights alone."""
+        """The loss, a scalar. It depends only on the batch (with its seed) and the weights."""
 
     @abstractmethod
     def validate(self) -> tuple[dict[str, float], np.ndarray]:
-        """Figures by name, and the rows of a contact sheet (R, C, H, W, 3) in [0, 1]."""
+        """Measures by name, and the rows of a contact sheet (R, C, H, W, 3) in [0, 1]."""
 
     @abstractmethod
     def save(self) -> None:

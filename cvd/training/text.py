@@ -1,4 +1,4 @@
-"""The starter model's text side: a tokenizer that knows the captions' words, and a small CLIP text encoder."""
+"""The starter model's tokenizer, in which each word of the captions is one token, and its small CLIP text encoder."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ from itertools import pairwise
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-# Captions have at most 30 words, besides start and end. Cross-attention keys are most of a small U-Net's work, so the
-# padding is kept short.
+# Captions have at most 30 words; start and end are 2 more tokens. Cross-attention over tokens is most of the work of a
+# small U-Net, so there is no more padding than necessary.
 MAX_TOKENS = 32
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
 
 
 def build_tokenizer(words: Iterable[str], max_tokens: int = MAX_TOKENS) -> CLIPTokenizer:
-    """A CLIPTokenizer in which every given word is one token; any other text falls back to shorter pieces and bytes."""
+    """A CLIPTokenizer in which every given word is one token. Other text becomes shorter pieces and bytes."""
     merges = learn_merges(words)
     alphabet = list(bytes_to_unicode().values())
     pieces = alphabet + [letter + WORD_END for letter in alphabet] + ["".join(merge) for merge in merges]
@@ -24,7 +24,7 @@ def build_tokenizer(words: Iterable[str], max_tokens: int = MAX_TOKENS) -> CLIPT
 
 
 def learn_merges(words: Iterable[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges, most frequent pair first, until every word is a single piece."""
+    """Byte-pair merges, the most frequent pair first, until every word is a single piece."""
     splits = [(*word[:-1], word[-1] + WORD_END) for word in words]
     merges = []
     while pairs := Counter(pair for split in splits for pair in pairwise(split)):

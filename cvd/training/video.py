@@ -1,6 +1,6 @@
-"""The video stages: motion modules, camera encoder and epipolar modules, one by one and then together.
+"""The video stages. They train the motion modules, the camera encoder, the epipolar modules, and then all together.
 
-All train parts of one model on clips; what is not the stage's own stays frozen.
+Each stage trains its own part of one model on clips. All other parameters stay frozen.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from protocol.geometry import frame_indices
+
 from ..cameras.cameras import Cameras
 from ..conditioning.epipolar import EpipolarBias, EpipolarContext, PairBias
 from ..conditioning.plucker import plucker_maps
-from ..memory import BIAS_BUDGET
 from ..pipeline import CollaborativeVideoPipeline
 from .batches import Batch
 from .datasets import Request
@@ -31,11 +32,12 @@ SHOWN_FRAMES = 6
 
 
 class VideoStage(Stage):
-    """What the video stages share; each says which parameters train and what the U-Net is told.
+    """Base class of the video stages. Each stage defines its parameters and the conditioning of the U-Net.
 
     Args:
-        model: with the earlier stages' weights; a camera encoder may be untrained before the camera stage.
-        output: the run folder; the model is written there.
+        model: model with the weights of the earlier stages. Before the camera stage its camera encoder may be
+            untrained.
+        output: run folder that the model is written to.
     """
 
     views: ClassVar[int] = 1
@@ -53,7 +55,7 @@ class VideoStage(Stage):
 
     @abstractmethod
     def _conditioning(self, batch: Batch, free_branches: int = 0) -> dict[str, object]:
-        """The U-Net's keyword arguments beside the text; `free_branches` as in `EpipolarContext`."""
+        """The U-Net's keyword arguments except the text; `free_branches` as in `EpipolarContext`."""
 
     @property
     def request(self) -> Request:
@@ -73,7 +75,7 @@ class VideoStage(Stage):
 
     @torch.no_grad()
     def validate(self) -> tuple[dict[str, float], np.ndarray]:
-        """Per scene and view a row of the true frames and a row of the generated ones, the same cameras in both."""
+        """No measures; for each scene and view a row of true and a row of generated frames, with the same cameras."""
         true = self._latents(self.validation)
         text = embed(self.model.tokenizer, self.text_encoder, self.validation.captions)
         empty = embed(self.model.tokenizer, self.text_encoder, [""])
@@ -86,7 +88,7 @@ class VideoStage(Stage):
             lambda *inputs: self.unet(*inputs, **conditioning).sample,
             self.model.info,
         )
-        shown = np.linspace(0, true.shape[2] - 1, SHOWN_FRAMES).round().astype(int)
+        shown = frame_indices(true.shape[2], SHOWN_FRAMES)
         rows = torch.stack([true, generated], 1).unflatten(0, (self.views, -1)).transpose(0, 1).flatten(0, 2)
         rows = rows[:, :, shown]
         images = to_images(decode(self.vae, rows.transpose(1, 2).flatten(0, 1)))
@@ -102,7 +104,7 @@ class VideoStage(Stage):
 
 
 class MotionStage(VideoStage):
-    """AnimateDiff: the motion modules learn how frames follow each other, without knowing the cameras."""
+    """AnimateDiff: trains the motion modules. The U-Net gets no cameras."""
 
     name = "motion"
 
@@ -114,7 +116,7 @@ class MotionStage(VideoStage):
 
 
 class CameraStage(VideoStage):
-    """CameraCtrl: the camera encoder and the linears that merge its features into the motion modules."""
+    """CameraCtrl: trains the camera encoder and the linear layers that merge its features into the motion modules."""
 
     name = "camera"
     learning_rate = 2e-3
@@ -129,7 +131,7 @@ class CameraStage(VideoStage):
 
 
 class EpipolarStage(VideoStage):
-    """CVD: the epipolar modules learn to agree, on pairs of clips that share their first frame."""
+    """CVD: trains the epipolar modules, on pairs of clips that share their first frame."""
 
     name = "epipolar"
     views = 2
@@ -144,10 +146,10 @@ class EpipolarStage(VideoStage):
         without_baseline = self.unet.config.without_baseline
         if batch.cameras is not None:
             cameras = _as_one_scene(batch.cameras, self.views)
-            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, BIAS_BUDGET, without_baseline)
+            bias: PairBias = EpipolarBias(cameras, torch.float32, self.device, without_baseline=without_baseline)
         else:
-            assert batch.homographies is not None  # a pair has one or the other
-            assert batch.frames is not None  # as homographies have no latents at hand
+            assert batch.homographies is not None  # a pair has cameras or homographies
+            assert batch.frames is not None  # data sets with homographies give frames
             height, width = batch.frames.shape[2:4]
             bias = HomographyBias(batch.homographies, height, width, self.device, without_baseline)
         context = EpipolarContext(bias, (1, 0), batch.slope, free_branches, scenes)
@@ -155,10 +157,10 @@ class EpipolarStage(VideoStage):
 
 
 class JointStage(EpipolarStage):
-    """A last round for the whole U-Net, the camera encoder and the text encoder, on pairs.
+    """Trains the whole U-Net, the camera encoder and the text encoder together, on pairs.
 
-    The paper has no such stage: its image model is Stable Diffusion's. A small model that is trained for minutes goes
-    on learning what frames look like, and what words mean, while it learns that they agree.
+    The paper has no such stage, because its image model is Stable Diffusion. The image part of a small model has been
+    trained for a short time only, and learns more here.
     """
 
     name = "joint"
@@ -176,7 +178,7 @@ VIDEO_STAGES: dict[str, type[VideoStage]] = {
 
 
 def _as_one_scene(cameras: Cameras, views: int) -> Cameras:
-    """V views of S scenes of F frames each as V views of S * F frames: what biases take for one long video."""
+    """V views of S scenes of F frames each, as V views of S * F frames: one long video per view, for the bias."""
     c2w, K = (array.reshape(views, -1, *array.shape[2:]) for array in (cameras.c2w, cameras.K))
     return Cameras(c2w, K, cameras.height, cameras.width)
 

@@ -1,4 +1,4 @@
-"""A Stable Diffusion 1.5 base model from a diffusers folder or a single file, as state dicts with diffusers' names."""
+"""Reading a Stable Diffusion 1.5 base model from a diffusers folder or a single file, with diffusers' names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SINGLE_FILE_TEXT_PREFIX = "cond_stage_model.transformer."
 
 @dataclass
 class Component:
-    """One network: its diffusers or transformers config, its tensors under their present names, and their file."""
+    """One network: its diffusers or transformers config, its tensors with current names, and the file they are from."""
 
     config: dict[str, Any]
     tensors: StateDict
@@ -28,7 +28,7 @@ class Component:
 
 @dataclass
 class BaseModel:
-    """What Stable Diffusion 1.5 consists of; `tokenizer` is a folder."""
+    """The parts of Stable Diffusion 1.5. `tokenizer` is a folder."""
 
     unet: Component
     vae: Component
@@ -37,7 +37,7 @@ class BaseModel:
 
 
 def read_folder(folder: Path, unet_subfolder: str = "unet") -> BaseModel:
-    """A base model in diffusers' layout: <unet_subfolder>, vae, text_encoder, tokenizer.
+    """Reads a base model in diffusers' layout: the folders <unet_subfolder>, vae, text_encoder and tokenizer.
 
     Raises:
         CheckpointError: a file is missing or cannot be read.
@@ -51,13 +51,14 @@ def read_folder(folder: Path, unet_subfolder: str = "unet") -> BaseModel:
 
 
 def read_single_file(path: Path, like: BaseModel) -> BaseModel:
-    """A base model in one .safetensors or .ckpt file with the original Stable Diffusion names.
+    """Reads a base model from one .safetensors or .ckpt file with the original Stable Diffusion names.
 
     Args:
-        like: the model whose configs and tokenizer it shares.
+        path: path of the file.
+        like: model that gives the configs and the tokenizer.
 
     Raises:
-        CheckpointError: missing, unreadable, or not such a file.
+        CheckpointError: the file is missing or unreadable, or is not a Stable Diffusion 1.5 model.
     """
     tensors = read_tensors(path)
     if not any(name.startswith("model.diffusion_model.") for name in tensors):
@@ -87,10 +88,14 @@ def read_single_file(path: Path, like: BaseModel) -> BaseModel:
 
 
 def read_component(folder: Path, *stems: str) -> Component:
-    """A network's folder: config.json, and the first of `stems` that is there as .safetensors, else as .bin.
+    """Reads a network's folder: config.json and a weights file.
+
+    Args:
+        folder: folder of the network.
+        stems: possible names of the weights file. A .safetensors file is preferred to a .bin file.
 
     Raises:
-        CheckpointError: missing or unreadable.
+        CheckpointError: a file is missing or unreadable.
     """
     names = [f"{stem}.{suffix}" for suffix in ("safetensors", "bin") for stem in stems]
     path = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
@@ -99,13 +104,13 @@ def read_component(folder: Path, *stems: str) -> Component:
 
 
 def _autoencoder_name(name: str) -> str:
-    """diffusers' present name for an autoencoder's tensor: files of before 2023 call the attention's layers else."""
+    """diffusers' current name for an autoencoder's tensor. Files from before 2023 name attention layers differently."""
     new = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
     return re.sub(r"(attentions\.\d+)\.(query|key|value|proj_attn)\.", lambda m: f"{m[1]}.{new[m[2]]}.", name)
 
 
 def _renamed_text_encoder(tensors: StateDict) -> StateDict:
-    """transformers' present names; the table of position indices, which old files carry, is computed."""
+    """The tensors with transformers' current names, without the table of position indices that old files have."""
     return {
         name.removeprefix("text_model."): tensor
         for name, tensor in tensors.items()

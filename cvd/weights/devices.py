@@ -23,10 +23,10 @@ def precision_of(dtype: torch.dtype) -> Precision:
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """The device, if this machine has it.
+    """The device, if PyTorch can use it on this machine.
 
     Raises:
-        RequestError: no such device, or PyTorch cannot use it.
+        RequestError: there is no such device, or PyTorch cannot use it.
     """
     try:
         found = torch.device(device)

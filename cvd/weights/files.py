@@ -1,4 +1,4 @@
-"""Reading weight files: only tensors come out of them, and every tensor has to find its place."""
+"""Reading weight files. Only tensors are read, and every tensor must belong to the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IGNORED_CLASSES = (
     "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
     "pytorch_lightning.utilities.enums.ModelSummaryMode",
 )
-"""What Stable Diffusion's own .ckpt files name beside their tensors."""
+"""Classes that Stable Diffusion's own .ckpt files name besides their tensors."""
 
 UNREADABLE = (
     SafetensorError,
@@ -44,11 +44,11 @@ UNREADABLE = (
     OverflowError,
     MemoryError,
 )
-"""What reading a damaged file ends in: torch and pickle trust their input."""
+"""Exceptions that damaged files cause, because torch and pickle do not check their input."""
 
 
 class _Ignored:
-    """In place of a class that a checkpoint names and that nobody needs."""
+    """Placeholder for a class that a checkpoint names and that is not needed."""
 
 
 def load_part(
@@ -58,14 +58,18 @@ def load_part(
     expected: set[str],
     file: Path,
 ) -> None:
-    """Puts a file's tensors into the places of a model that belong to it, all of them and no others.
+    """Assigns a file's tensors to a model. The file must hold exactly the expected tensors.
 
     Args:
-        rename: our name for one of the file's tensors, or None for one that has no place and needs none.
-        expected: our names for what the file has to hold.
+        model: model that gets the tensors.
+        tensors: tensors of the file.
+        rename: function from a name in the file to our name; None: the tensor is not used.
+        expected: our names of all tensors that the file must hold.
+        file: path of the file, for errors.
 
     Raises:
-        CheckpointError: names the file and the first tensors that are missing, unknown, or of another shape.
+        CheckpointError: tensors are missing, unknown, or have another shape. The error names the file and the first
+            such tensors.
     """
     renamed = {ours: tensor for name, tensor in tensors.items() if (ours := rename(name)) is not None}
     slots = model.state_dict()
@@ -89,18 +93,18 @@ def load_part(
 
 
 def empty_model(model_class: type[nn.Module], config: dict[str, Any]) -> Any:
-    """A model without memory for its weights, which `load_part` assigns from files."""
+    """A model without memory for its weights. `load_part` assigns the weights."""
     with init_empty_weights():
         return model_class(**config)
 
 
 def read_tensors(path: Path) -> StateDict:
-    """The tensors of a .safetensors file or a torch checkpoint, which is never unpickled beyond plain tensors.
+    """Reads the tensors of a .safetensors file or a torch checkpoint. Only plain tensors are unpickled.
 
-    What training wraps around them is taken off: a {"state_dict": ...}, and a "module." before every name.
+    A wrapping {"state_dict": ...} and the prefix "module." of names, which training code adds, are removed.
 
     Raises:
-        CheckpointError: missing, truncated, or not a checkpoint.
+        CheckpointError: the file is missing, truncated, or not a checkpoint.
     """
     content = _read(path)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -109,10 +113,10 @@ def read_tensors(path: Path) -> StateDict:
 
 
 def read_section(path: Path, section: str) -> StateDict:
-    """One state dict out of a torch checkpoint that holds several, without "module." before its names.
+    """Reads one of several state dicts of a torch checkpoint. The prefix "module." of names is removed.
 
     Raises:
-        CheckpointError: as `read_tensors`, or the section is not there.
+        CheckpointError: for the reasons of `read_tensors`, or the section is missing.
     """
     content = _read(path)
     return _checked(content.get(section) if isinstance(content, dict) else None, f'{path} has no section "{section}".')
@@ -131,7 +135,7 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        # Of the objects that training frameworks leave beside the weights, only the names are read.
+        # Files may hold other objects of training frameworks. Only the names of their classes are read.
         with torch.serialization.safe_globals([(_Ignored, name) for name in IGNORED_CLASSES]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except UNREADABLE as error:

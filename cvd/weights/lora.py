@@ -1,4 +1,4 @@
-"""Merging LoRAs into a base model's weights: kohya's files, diffusers', and AnimateDiff's v3 adapter."""
+"""Merging LoRAs into a base model's weights: kohya's files, diffusers' files, and AnimateDiff's v3 adapter."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LAYER = re.compile(
     r"(?P<up>[._]lora[._]up\.weight|\.lora_B(?:\.\w+)?\.weight)|"
     r"(?P<alpha>\.alpha))$"
 )
-"""A LoRA file's tensor name: a layer's stem, and which of its three parts it is."""
+"""The name of a tensor in a LoRA file: the stem of a layer and the name of one of its three parts."""
 
 
 @dataclass
 class Layer:
-    """One layer's low-rank change: weight += up @ down * alpha / rank. Parts are None until they are found."""
+    """The low-rank change of one layer: weight += up @ down * alpha / rank. A part is None until it is found."""
 
     down: torch.Tensor | None = None
     up: torch.Tensor | None = None
     alpha: float | None = None
 
     def change(self, shape: torch.Size) -> torch.Tensor:
-        """The change of a weight of this shape, at scale 1, in float32."""
+        """The change, in float32 and at scale 1, of a weight of this shape."""
         assert self.down is not None
         assert self.up is not None
         rank = self.down.shape[0]
@@ -39,7 +39,7 @@ class Layer:
 
 @dataclass
 class _Targets:
-    """Where a stem leads: names that files use for a weight, to the state dict that holds it and its name there."""
+    """The weights that stems stand for: from each name used in files to a state dict and the weight's name in it."""
 
     places: dict[str, tuple[StateDict, str]] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class _Targets:
             if not name.endswith(".weight") or tensor.ndim < 2:
                 continue
             module = name.removesuffix(".weight")
-            # AnimateDiff's adapter and early diffusers name the layer after the attention's processor.
+            # AnimateDiff's adapter and early versions of diffusers have the attention's processor in the name.
             processor = re.sub(r"(attn\d)\.(to_\w+?)(?:\.0)?$", r"\1.processor.\2", module)
             for spelling in (*(prefix + module for prefix in prefixes), *(prefix + processor for prefix in prefixes)):
                 self.places[spelling] = (tensors, name)
@@ -59,7 +59,8 @@ def merge_lora(path: Path, weight: float, unet: StateDict, text_encoder: StateDi
     """Adds a LoRA file's change, times `weight`, to the state dicts of an image U-Net and a text encoder, in place.
 
     Raises:
-        CheckpointError: not a LoRA, or one for another kind of model; it names the first layers without a place.
+        CheckpointError: the file is not a LoRA, or is for another kind of model. The error names the first layer that
+            the model does not have.
     """
     targets = _Targets()
     targets.add(unet, ("", "unet.", "base_model.model.unet."), "lora_unet_")

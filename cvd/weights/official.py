@@ -1,4 +1,4 @@
-"""Reading the official CVD release's files into our models, tensor by tensor, with nothing left over on either side."""
+"""Reading the official CVD release's files into our models. Every tensor of a file and of a model must be used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRANSFORMER_NAMES = {
     ".norms.1.": ".norm2.",
     ".ff_norm.": ".norm3.",
 }
-"""The official names inside a transformer block, and ours (diffusers'); the first that fits holds."""
+"""The official names inside a transformer block, and our names, which are diffusers'. The first match is used."""
 
 
 def read_base_model(
@@ -44,18 +44,19 @@ def read_base_model(
     adapter: bool = True,
     lora: Sequence[tuple[str | Path, float]] = (),
 ) -> BaseModel:
-    """The image model that the official modules go into, with the AnimateDiff adapter and LoRAs merged.
+    """The image model for the official modules, with the AnimateDiff adapter and LoRAs merged.
 
     Args:
-        folder: the official files.
-        unet_subfolder: the image U-Net in `folder`/StableDiffusion, taken as it is. The default is the one into which
-            a tool of the official release merges the adapter; where that folder is missing, it is merged here.
-        base_model: another diffusers folder, or a single .safetensors or .ckpt file, in its place.
-        adapter: whether the AnimateDiff v3 adapter is merged into a base model, or into the default U-Net.
-        lora: files and the weight of each, merged in their order.
+        folder: folder with the official files.
+        unet_subfolder: folder of the image U-Net in `folder`/StableDiffusion, which is used without changes. The
+            default is the U-Net into which a tool of the official release merged the adapter. If that folder is
+            missing, the adapter is merged here.
+        base_model: another diffusers folder, or a .safetensors or .ckpt file, to use instead.
+        adapter: whether to merge the AnimateDiff v3 adapter into the base model or the default U-Net.
+        lora: files and their weights, merged in this order.
 
     Raises:
-        CheckpointError: a file is missing, unreadable, or does not fit.
+        CheckpointError: a file is missing or unreadable, or does not fit.
     """
     image = choose_image_model(folder, unet_subfolder, base_model, adapter)
     if image.path.suffix in SINGLE_FILE_SUFFIXES:
@@ -77,10 +78,11 @@ def load_collaborative_unet(folder: Path, image_unet: Component) -> Collaborativ
     """The U-Net: an image U-Net with AnimateDiff's motion modules, CameraCtrl's merge layers and CVD's modules.
 
     Args:
-        folder: holds animatediff_mm.ckpt, CameraCtrl.ckpt and CVD.ckpt.
+        folder: folder with animatediff_mm.ckpt, CameraCtrl.ckpt and CVD.ckpt.
+        image_unet: image U-Net.
 
     Raises:
-        CheckpointError: a file is missing, truncated, or holds other tensors than the network.
+        CheckpointError: a file is missing or truncated, or its tensors are not those of the network.
     """
     motion, camera, epipolar = (folder / name for name in (MOTION_FILE, CAMERA_FILE, EPIPOLAR_FILE))
     for path in (motion, camera, epipolar):
@@ -99,10 +101,10 @@ def load_collaborative_unet(folder: Path, image_unet: Component) -> Collaborativ
 
 
 def load_camera_encoder(folder: Path, channels: tuple[int, ...]) -> CameraPoseEncoder:
-    """CameraCtrl's pose encoder from an official CameraCtrl.ckpt, for a U-Net of these widths.
+    """CameraCtrl's camera encoder from an official CameraCtrl.ckpt, for a U-Net with these numbers of channels.
 
     Raises:
-        CheckpointError: as `load_collaborative_unet`.
+        CheckpointError: for the reasons of `load_collaborative_unet`.
     """
     path = folder / CAMERA_FILE
     model = empty_model(CameraPoseEncoder, {"channels": channels})
@@ -112,21 +114,21 @@ def load_camera_encoder(folder: Path, channels: tuple[int, ...]) -> CameraPoseEn
 
 
 def load_autoencoder(component: Component) -> AutoencoderKL:
-    """Stable Diffusion's autoencoder. Raises CheckpointError as `load_collaborative_unet`."""
+    """Stable Diffusion's autoencoder. Raises CheckpointError if the file does not fit."""
     model = empty_model(AutoencoderKL.from_config, {"config": component.config})
     load_part(model, component.tensors, lambda name: name, set(model.state_dict()), component.file)
     return model
 
 
 def load_text_encoder(component: Component) -> CLIPTextModel:
-    """CLIP's text encoder. Raises CheckpointError as `load_collaborative_unet`."""
+    """CLIP's text encoder. Raises CheckpointError if the file does not fit."""
     model = empty_model(CLIPTextModel, {"config": CLIPTextConfig(**component.config)})
     load_part(model, component.tensors, lambda name: name, set(model.state_dict()), component.file)
     return model
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    """A folder's CLIP tokenizer. Raises CheckpointError when a file of it is missing."""
+    """A folder's CLIP tokenizer. Raises CheckpointError if one of its files is missing."""
     if not (folder / "tokenizer.json").is_file():
         for name in ("vocab.json", "merges.txt"):
             require_file(folder / name)
@@ -134,14 +136,14 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def pose_encoder_name(name: str) -> str:
-    """Our name for a tensor of the pose encoder."""
+    """Our name for a tensor of the camera encoder."""
     return _transformer_name(name)
 
 
 def motion_name(name: str) -> str | None:
-    """Our name for a tensor of the motion module or of the camera's merge layers.
+    """Our name for a tensor of the motion modules or of the merge layers.
 
-    The second attention's positional table is the first one's, kept once here: None.
+    None for the second attention's positional table. It is equal to the first one's, and our modules have it once.
     """
     if name.endswith(".attention_blocks.1.pos_encoder.pe"):
         return None
@@ -162,7 +164,7 @@ def _transformer_name(name: str) -> str:
 
 
 def _unet_part(name: str) -> str:
-    """Which of the official files one of our U-Net's tensors comes from."""
+    """The official file that one of our U-Net's tensors comes from."""
     if ".epipolar_module." in name:
         return "epipolar"
     if "qkv_merge" in name:

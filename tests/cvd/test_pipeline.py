@@ -2,22 +2,23 @@
 
 import gc
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from support.tiny_model import tiny_pipeline
 
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.cameras.patterns import pattern_cameras
 from cvd.conditioning.epipolar import EpipolarBias
 from cvd.errors import PromptWarning, RequestError
-from cvd.pipeline import Output, Progress
-from cvd.sampling.denoise import denoise, make_solver, official_scheduler
-from cvd.sampling.pairing import anchored_partners, default_schedule, partners_from_permutation
+from cvd.request import Output, Progress, official_schedule
+from cvd.sampling.denoise import denoise, initial_state, make_solver, official_scheduler
+from cvd.sampling.pairing import anchored_partners, partners_from_permutation
 from cvd.sampling.windows import shared_noise, window_starts
+from protocol.models import GuidanceRule
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_views_see_each_other(pipe: CollaborativeVideoPipeline) -> None:
 def test_guidance_can_strengthen_synchronisation(pipe: CollaborativeVideoPipeline, tiny_model_folder: Path) -> None:
     """The unconditional branch knows no other view then; the conditional one is as it was."""
     guided = CollaborativeVideoPipeline.from_pretrained(tiny_model_folder)
-    guided.model_info = replace(pipe.model_info, guides_synchronisation=True)
+    guided.info = replace(pipe.info, guidance=GuidanceRule(frees_unconditional=True))
     cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
     noise = np.random.default_rng(0).standard_normal((2, 4, 4, 4, 4))
 
@@ -81,7 +82,7 @@ def test_guidance_can_strengthen_synchronisation(pipe: CollaborativeVideoPipelin
 
 def test_guidance_can_fall_with_the_noise(pipe: CollaborativeVideoPipeline, tiny_model_folder: Path) -> None:
     falling = CollaborativeVideoPipeline.from_pretrained(tiny_model_folder)
-    falling.model_info = replace(pipe.model_info, late_guidance=0.5)
+    falling.info = replace(pipe.info, guidance=GuidanceRule(late_share=0.5))
     cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
 
     def latents(pipe: CollaborativeVideoPipeline, steps: int, guidance_scale: float) -> list[np.ndarray]:
@@ -256,7 +257,9 @@ def test_solvers_end_where_the_noise_is_known(scheduler: str, multistep: int, pr
         return noise if prediction_type == "epsilon" else kept.sqrt() * noise - (1 - kept).sqrt() * clean
 
     noise = torch.randn(clean.shape, generator=generator)
-    final = denoise(noise, solver, truth, lambda n: torch.randn(clean.shape, generator=generator), multistep)
+    final = denoise(
+        initial_state(noise, solver), solver, truth, lambda n: torch.randn(clean.shape, generator=generator), multistep
+    )
     torch.testing.assert_close(final, clean, atol=0.02, rtol=0)
 
 
@@ -276,7 +279,7 @@ def test_going_back_a_timestep_gives_its_noise_level() -> None:
         def fresh(n: int, generator: torch.Generator = generator, shape: tuple = shape) -> torch.Tensor:
             return torch.randn(shape, generator=generator)
 
-        denoise(fresh(0), solver, predict, fresh, multistep=3)
+        denoise(initial_state(fresh(0), solver), solver, predict, fresh, multistep=3)
         assert np.abs(errors).max() < 0.02
 
 
@@ -288,7 +291,7 @@ def test_other_solvers_run_with_recurrences(pipe: CollaborativeVideoPipeline, sc
 
 
 def test_unknown_scheduler(pipe: CollaborativeVideoPipeline) -> None:
-    with pytest.raises(RequestError, match='no scheduler "heun"'):
+    with pytest.raises(RequestError, match=r"scheduler is 'heun'\. Use ddim, dpmsolver"):
         pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), scheduler="heun")
 
 
@@ -352,4 +355,4 @@ def test_matchings() -> None:
 
 
 def test_official_schedules() -> None:
-    assert [default_schedule(views) for views in (2, 4, 6)] == [(1, 1), (3, 1), (6, 2)]
+    assert [official_schedule(views) for views in (2, 4, 6)] == [(1, 1), (3, 1), (6, 2)]

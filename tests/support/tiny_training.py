@@ -1,9 +1,9 @@
 """The starter model from scratch at the smallest size, and a trainer for it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.starter.captions import VOCABULARY
@@ -21,6 +21,7 @@ from cvd.training.model import (
 )
 from cvd.training.stage import Stage
 from cvd.training.text import build_text_encoder, build_tokenizer
+from protocol.models import SizeRule
 
 SIZES = Sizes(autoencoder=(8,) * 5, unet=(32, 32), cross_attention_levels=1, text=16, frames=4)
 FACTOR = 16
@@ -45,7 +46,7 @@ def tiny_model() -> CollaborativeVideoPipeline:
         text_encoder=build_text_encoder(tokenizer, SIZES.text),
         tokenizer=tokenizer,
         scheduler=starter_scheduler(),
-        model_info=replace(STARTER_INFO, name="tiny", native_size=SIDE, size_multiple=FACTOR),
+        info=replace(STARTER_INFO, name="tiny", sizes=SizeRule(native=SIDE, multiple=FACTOR)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Camera trajectories as files, in the formats of the field, and what is done to them on the way in."""
+"""Reading and writing of camera trajectories: RealEstate10K, nerfstudio and COLMAP files."""
 
 from .colmap import read_colmap, write_colmap
 from .realestate import cameras_from_realestate, read_realestate, write_realestate

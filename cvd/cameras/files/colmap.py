@@ -1,4 +1,4 @@
-"""COLMAP's text model: cameras.txt and images.txt, world-to-camera with OpenCV axes, pixel centres at 0.5."""
+"""COLMAP's text model, cameras.txt and images.txt: world-to-camera poses, OpenCV axes, pixel centres at 0.5."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def write_colmap(folder: str | Path, cameras: Cameras) -> None:
-    """Writes cameras.txt (one PINHOLE camera per image, since lenses may change), images.txt, an empty points3D.txt."""
+    """Writes cameras.txt (a PINHOLE camera for each image, as lenses may change), images.txt and empty points3D.txt."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     intrinsics: list[str] = []
@@ -39,15 +39,16 @@ def write_colmap(folder: str | Path, cameras: Cameras) -> None:
 
 
 def read_colmap(folder: str | Path, choose_size: ChooseSize | None = None) -> Cameras:
-    """Images in the same folder are one view, in the order of their names, where 2 comes before 10.
+    """Reads a COLMAP text model. Images in the same folder are one view, in the order of their names (2 before 10).
 
     Args:
-        choose_size: the size to make from the file's; its own by default. Images are scaled and cropped to it.
+        folder: folder with cameras.txt and images.txt.
+        choose_size: function that gives the size of the videos; None: the file's size. Images are scaled and cropped.
 
     Raises:
-        CameraError: missing or malformed (it names the line), lens distortion, different sizes, or views of different
-            length.
-        RequestError: a size that is not a multiple of 8.
+        CameraError: a file is missing or malformed (the error names the line), a lens has distortion, or views differ
+            in size or length.
+        RequestError: the size is not a multiple of 8.
     """
     folder = Path(folder)
     intrinsics, size = _read_intrinsics(folder / "cameras.txt")
@@ -70,9 +71,9 @@ def read_colmap(folder: str | Path, choose_size: ChooseSize | None = None) -> Ca
 
 
 def _image_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number of the line and [QW, QX, QY, QZ, TX, TY, TZ, camera, name] of every image.
+    """The line number and [QW, QX, QY, QZ, TX, TY, TZ, camera, name] of every image.
 
-    Below each of them stands a line with its points, which may be empty, or gone where a tool dropped empty lines.
+    The line after an image holds its points. That line may be empty, and some tools drop empty lines.
     """
     after_image = False
     for number, line in numbered_lines(path):
@@ -89,13 +90,13 @@ def _image_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_points(line: str) -> bool:
-    """Whether a line holds X, Y and POINT3D_ID of points, as opposed to an image that ends with a name."""
+    """Whether a line holds X, Y and POINT3D_ID of points, and not an image."""
     words = line.split()
     return len(words) % 3 == 0 and all(re.fullmatch(r"[-+.\deE]+", word) for word in words)
 
 
 def _camera_to_world(path: Path, number: int, values: list[float]) -> Array:
-    """(4, 4) from QW, QX, QY, QZ, TX, TY, TZ of the world-to-camera transform."""
+    """Camera-to-world (4, 4) from QW, QX, QY, QZ, TX, TY, TZ of the world-to-camera transform."""
     with np.errstate(over="ignore"):
         length = np.linalg.norm(values[:4])
     if not 1e-3 < length < 1e3:
@@ -107,7 +108,7 @@ def _camera_to_world(path: Path, number: int, values: list[float]) -> Array:
 
 
 def _natural_order(name: str) -> tuple[list[tuple[int, int, str]], ...]:
-    """Sorts folder by folder, and digits by their value."""
+    """Sorting key of a path: folder by folder, with digits sorted by their value."""
     return tuple(
         [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", folder) if part]
         for folder in PurePosixPath(name).parts

@@ -1,4 +1,4 @@
-"""RealEstate10K's text files, which CameraCtrl and its successors use: one view each."""
+"""RealEstate10K's text files, which CameraCtrl and later models use. A file is one view."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import cropped_intrinsics
+
 from ...errors import CameraError
-from ..cameras import Cameras, check_extrinsics, check_intrinsics, cropped_intrinsics
+from ..cameras import Cameras, check_extrinsics, check_intrinsics
 from .stacking import check_lengths
 from .text import numbered_lines, parse_numbers, write_lines
 
 Array = NDArray[np.float64]
 
 SOURCE_SIZE = (720, 1280)
-"""(height, width) of RealEstate10K's videos, which its intrinsics are relative to."""
+"""(height, width) of RealEstate10K's videos. The intrinsics are relative to it."""
 
 SOURCE_ASPECT = SOURCE_SIZE[1] / SOURCE_SIZE[0]
 
@@ -30,22 +32,27 @@ def read_realestate(
     source_aspect: float = SOURCE_ASPECT,
     legacy_intrinsics: bool = False,
 ) -> tuple[Array, Array]:
-    """One view's poses and intrinsics.
+    """Reads one view's poses and intrinsics.
 
-    A line with the video's address, then 19 numbers a frame: time stamp, fx fy cx cy over the source's width and
-    height, 0 0, and a row-major world-to-camera 3 x 4 matrix. The source's images are taken to be scaled and cropped
-    around their centre to the size asked for, so that pixels stay square.
+    The file has a line with the video's address, and then a line of 19 numbers for each frame:
+
+        time stamp   fx fy cx cy   0 0   world-to-camera 3 x 4 matrix, row by row
+
+    The values fx and cx are relative to the source's width, fy and cy to its height. K is for source images that are
+    scaled and cropped around their centre to the asked size. So pixels stay square.
 
     Args:
-        height, width: of the image that K is for.
-        source_aspect: width over height of the images that the file was made for.
-        legacy_intrinsics: swap the source's width and height, as the official two-video loader does by mistake.
+        path: path of the file.
+        height, width: size of the images that K is for.
+        source_aspect: width divided by height of the source's images.
+        legacy_intrinsics: whether to swap the source's width and height. The official two-video loader does so by
+            mistake.
 
     Returns:
         c2w (F, 4, 4), K (F, 3, 3).
 
     Raises:
-        CameraError: missing, empty or malformed; it names the line.
+        CameraError: the file is missing, empty or malformed. The error names the line.
     """
     aspect = 1 / source_aspect if legacy_intrinsics else source_aspect
     c2w, K, lines = [], [], []
@@ -85,19 +92,22 @@ def cameras_from_realestate(
     legacy_intrinsics: bool = False,
     common_world: bool = False,
 ) -> Cameras:
-    """One view per file.
+    """Reads several files, one view each.
 
-    Files solved from different videos have nothing in common: by default each is taken in the coordinates of its own
-    first frame, so that the views start from one pose, as in the official two-video mode.
+    Files that were solved from different videos have no common world. So by default each view is relative to its own
+    first frame, and all views start from one pose, as in the official two-video mode.
 
     Args:
-        frames: to resample every file to (`Cameras.resampled`); by default they must have as many.
+        paths: paths of the files.
+        frames: number of frames that every file is resampled to (`Cameras.resampled`); None: all files must have the
+            same number.
         reverse: views that are played backwards.
-        common_world: keep the poses as the files have them, for files in one world, as `write_realestate` makes them.
-        height, width, source_aspect, legacy_intrinsics: `read_realestate`'s.
+        common_world: whether to keep the files' poses, for files in one world such as those of `write_realestate`.
+        height, width, source_aspect, legacy_intrinsics: arguments of `read_realestate`.
 
     Raises:
-        CameraError: missing, empty, malformed, or of different lengths. RequestError: an impossible size.
+        CameraError: a file is missing, empty or malformed, or the files differ in length.
+        RequestError: the size is impossible.
     """
     views = []
     for view, path in enumerate(paths):
@@ -114,9 +124,10 @@ def cameras_from_realestate(
 
 
 def write_realestate(folder: str | Path, cameras: Cameras) -> list[Path]:
-    """Writes view_00.txt and on into `folder`, and returns them. The intrinsics are relative to the cameras' own size.
+    """Writes view_00.txt, view_01.txt, ... into `folder`, and returns their paths.
 
-    Reading them back exactly takes `source_aspect` = width / height, the same size, and `common_world`.
+    The intrinsics are relative to the cameras' own size. To read the same cameras back, use the same size,
+    `source_aspect` = width / height and `common_world`.
     """
     paths = []
     for view in range(cameras.views):
@@ -132,7 +143,7 @@ def write_realestate(folder: str | Path, cameras: Cameras) -> list[Path]:
 
 
 def _is_address(words: Sequence[str]) -> bool:
-    """Whether a file's first line is the video's address (or whatever a tool writes there) and not a frame."""
+    """Whether a file's first line is the video's address, or another text, and not a frame."""
     try:
         numbers = [float(word) for word in words]
     except ValueError:
@@ -141,7 +152,7 @@ def _is_address(words: Sequence[str]) -> bool:
 
 
 def _inverse(w2c: Array) -> Array:
-    """Camera-to-world 4 x 4 from a world-to-camera 3 x 4."""
+    """Camera-to-world (4, 4) from world-to-camera (3, 4)."""
     c2w = np.eye(4)
     c2w[:3, :3] = w2c[:, :3].T
     c2w[:3, 3] = -w2c[:, :3].T @ w2c[:, 3]

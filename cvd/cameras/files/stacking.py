@@ -1,4 +1,4 @@
-"""From the cameras of single images, as files have them, to `Cameras`."""
+"""From the cameras of single images in a file to `Cameras`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import cropped_intrinsics
 from protocol.takes import frame_name, view_name
 
 from ...errors import CameraError
-from ..cameras import Cameras, check_extrinsics, check_intrinsics, cropped_intrinsics
+from ..cameras import Cameras, check_extrinsics, check_intrinsics
 
 Array = NDArray[np.float64]
 
@@ -23,12 +24,18 @@ def image_name(view: int, frame: int) -> str:
 
 
 ChooseSize = Callable[[int, int], tuple[int, int]]
-"""(height, width) to make, from those of the images that the file describes, which may be of any size."""
+"""Function from the (height, width) of a file's images, which may be any, to the (height, width) of the videos."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageCamera:
-    """c2w (4, 4), K (3, 3) in pixels, and where in which file it stands, e.g. "in images.txt, line 3"."""
+    """The camera of one image.
+
+    Attributes:
+        c2w: (4, 4) camera-to-world.
+        K: (3, 3) camera matrix in pixels.
+        source: place in the file, for errors, such as "in images.txt, line 3".
+    """
 
     c2w: Array
     K: Array
@@ -38,16 +45,18 @@ class ImageCamera:
 def stack_views(
     path: str | Path, views: Sequence[Sequence[ImageCamera]], size: tuple[int, int], choose_size: ChooseSize | None
 ) -> Cameras:
-    """All views' cameras.
+    """The cameras of all views.
 
     Args:
-        path: of the file or folder, for errors.
+        path: path of the file or folder, for errors.
+        views: cameras of each view's images.
         size: (height, width) of the images that the file describes.
-        choose_size: the size of the cameras' images, if another: scaled and cropped (`Cameras.cropped`).
+        choose_size: function that gives the size of the cameras' images; None: the same size. Images are scaled and
+            cropped to it (`Cameras.cropped`).
 
     Raises:
-        CameraError: views of different length, or a camera that is none; it names the place.
-        RequestError: a size that is not a multiple of 8.
+        CameraError: views have different lengths, or a camera is invalid. The error names the place.
+        RequestError: the size is not a multiple of 8.
     """
     check_lengths(path, [len(view) for view in views])
     c2w = np.array([[camera.c2w for camera in view] for view in views])
@@ -63,7 +72,7 @@ def stack_views(
 
 
 def check_lengths(path: str | Path, lengths: Sequence[int]) -> None:
-    """Raises CameraError when views have different numbers of frames."""
+    """Raises CameraError if views have different numbers of frames."""
     if len(set(lengths)) > 1:
         raise CameraError(
             f"The views in {path} have different numbers of frames: {', '.join(map(str, lengths))}.",
@@ -72,7 +81,7 @@ def check_lengths(path: str | Path, lengths: Sequence[int]) -> None:
 
 
 def image_size(path: str | Path, width: float, height: float) -> tuple[int, int]:
-    """(height, width) from a file's numbers. Raises CameraError when they are no size."""
+    """(height, width) from a file's numbers. Raises CameraError if they are not an image size."""
     if not (1 <= width <= 1e6 and 1 <= height <= 1e6) or width % 1 or height % 1:
         raise CameraError(f"{path}: {width:g} x {height:g} is not an image's size.", "It is in whole pixels.")
     return int(height), int(width)

@@ -1,4 +1,4 @@
-"""Text files of numbers, with errors that name the file and the line."""
+"""Text files of numbers. Errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...errors import CameraError
 
 
 def read_text(path: str | Path) -> str:
-    """The file's text, without a byte order mark. Raises CameraError when it is missing or is not text."""
+    """The file's text, without a byte order mark. Raises CameraError if it is missing or is not text."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -22,12 +22,12 @@ def read_text(path: str | Path) -> str:
 
 
 def numbered_lines(path: str | Path) -> list[tuple[int, str]]:
-    """The file's lines, stripped, with their numbers as editors count them. Raises as `read_text`."""
+    """The file's lines, stripped, and their numbers from 1. Raises the errors of `read_text`."""
     return [(number, line.strip()) for number, line in enumerate(read_text(path).split("\n"), 1)]
 
 
 def parse_numbers(path: str | Path, number: int, words: Sequence[str]) -> list[float]:
-    """The words of line `number` as finite numbers. Raises CameraError, which names the line."""
+    """The words of line `number` as finite numbers. Raises CameraError with the line's number."""
     values = []
     for word in words:
         try:
@@ -42,5 +42,5 @@ def parse_numbers(path: str | Path, number: int, words: Sequence[str]) -> list[f
 
 
 def write_lines(path: str | Path, lines: Sequence[str]) -> None:
-    """Writes lines, each ended."""
+    """Writes lines; each ends with a newline."""
     Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""nerfstudio's transforms.json: all views in one file, camera-to-world with OpenGL axes."""
+"""nerfstudio's transforms.json: all views in one file, with camera-to-world poses and OpenGL axes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.geometry import OPENCV_FROM_OPENGL
+
 from ...errors import CameraError
 from ..cameras import Cameras
 from .stacking import ChooseSize, ImageCamera, image_name, image_size, stack_views
@@ -17,11 +19,8 @@ from .text import read_text
 
 Array = NDArray[np.float64]
 
-OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
-"""Between OpenCV's camera axes and OpenGL's: y and z change sign."""
-
 PERSPECTIVE = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
-"""Camera models that are pinhole cameras where the distortion is zero."""
+"""Camera models that are pinhole cameras if the distortion is zero."""
 
 DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "distortion_params")
 
@@ -29,7 +28,7 @@ LAYOUT = "Each frame needs transform_matrix, fl_x, fl_y, cx, cy, w and h (or the
 
 
 def write_transforms(path: str | Path, cameras: Cameras) -> None:
-    """Writes all frames of all views; a frame says which `view` it belongs to."""
+    """Writes all frames of all views. The entry `view` of a frame is the number of its view."""
     frames = [
         {
             "file_path": image_name(view, frame),
@@ -40,7 +39,7 @@ def write_transforms(path: str | Path, cameras: Cameras) -> None:
             "cy": cameras.K[view, frame, 1, 2],
             "w": cameras.width,
             "h": cameras.height,
-            "transform_matrix": (cameras.c2w[view, frame] @ OPENGL_AXES).tolist(),
+            "transform_matrix": (cameras.c2w[view, frame] @ OPENCV_FROM_OPENGL).tolist(),
         }
         for view in range(cameras.views)
         for frame in range(cameras.frames)
@@ -50,14 +49,18 @@ def write_transforms(path: str | Path, cameras: Cameras) -> None:
 
 
 def read_transforms(path: str | Path, choose_size: ChooseSize | None = None) -> Cameras:
-    """Views by the frames' `view` where they have one, else a single view. Intrinsics per frame, or for the whole file.
+    """Reads a transforms.json. A frame without the entry `view` belongs to view 0.
+
+    The file may give intrinsics for each frame or once for all frames.
 
     Args:
-        choose_size: the size to make from the file's; its own by default. Images are scaled and cropped to it.
+        path: path of the file.
+        choose_size: function that gives the size of the videos; None: the file's size. Images are scaled and cropped.
 
     Raises:
-        CameraError: missing, malformed, lens distortion, or views of different length or size; it names the frame.
-        RequestError: a size that is not a multiple of 8.
+        CameraError: the file is missing or malformed, a lens has distortion, or views differ in length or size. The
+            error names the frame.
+        RequestError: the size is not a multiple of 8.
     """
     try:
         document = json.loads(read_text(path))
@@ -80,7 +83,7 @@ def read_transforms(path: str | Path, choose_size: ChooseSize | None = None) -> 
         fx, fy, cx, cy, width, height = (
             _numbers(source, values, name, ()).item() for name in ("fl_x", "fl_y", "cx", "cy", "w", "h")
         )
-        pose = _numbers(source, frame, "transform_matrix", (4, 4)) @ OPENGL_AXES
+        pose = _numbers(source, frame, "transform_matrix", (4, 4)) @ OPENCV_FROM_OPENGL
         K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
         views.setdefault(view, []).append(ImageCamera(pose, K, source))
         sizes.add(image_size(path, width, height))
@@ -98,7 +101,7 @@ def _check_lens(source: str, values: Mapping[str, Any]) -> None:
 
 
 def _numbers(source: str, values: Mapping[str, Any], name: str, shape: tuple[int, ...] | None = None) -> Array:
-    """An entry as an array: of this shape, or, without a shape, of any, zero if there is none."""
+    """An entry as an array of this shape. Without a shape, any shape is valid, and a missing entry is zero."""
     if shape is not None and name not in values:
         raise CameraError(f"There is no {name} {source}.", LAYOUT)
     try:

@@ -1,1 +1,1 @@
-"""How well the starter model knows its world."""
+"""The measures of the starter model's world, and its benchmark."""

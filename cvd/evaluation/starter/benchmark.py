@@ -1,14 +1,20 @@
-"""The starter model's benchmark: how much of what synchronisation could bring does it bring, and does it keep its word?
+"""The starter model's benchmark: how well do its views agree, and does it follow prompts and cameras?
 
     python -m cvd.evaluation.starter.benchmark --out DIR                 64 held-out prompts, an hour on two cores
     python -m cvd.evaluation.starter.benchmark --out DIR --prompts 8     a quick look
-    python -m cvd.evaluation.starter.benchmark --out DIR --arms rendered unrelated      what the measures are worth
+    python -m cvd.evaluation.starter.benchmark --out DIR --arms rendered unrelated      a test of the measures
 
-Every case has one prompt and two different trajectories, and is made in six ways, the arms: `rendered`, the ground
-truth (G); `unrelated`, the second view being another case's scene; `reconstructed`, the ground truth as the model's
-autoencoder gives it back, which no U-Net can better; `model`; `alone`, the same model with its epipolar modules off
-(I); and `identical`, the model with the first trajectory for both views. Takes and figures that DIR already holds are
-used again; delete them to have them made again. `python -m cvd evaluate DIR/model` looks closer at an arm.
+Every case has one prompt and two different trajectories. A take of each case is made in each of six arms:
+
+    rendered        the ground truth; its score is G
+    unrelated       the ground truth, but the second view shows another case's scene
+    reconstructed   the ground truth, encoded and decoded by the model's autoencoder: the upper limit for any U-Net
+    model           the model; its score is S
+    alone           the same model without its epipolar modules; its score is I
+    identical       the model, with the first trajectory for both views
+
+Takes and measures that DIR already holds are used again; delete them to make them again.
+`python -m cvd evaluate DIR/model` shows more of an arm.
 """
 
 from __future__ import annotations
@@ -30,6 +36,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from protocol.geometry import frame_indices
 from protocol.models import STARTER_NAME, ModelReference
 from protocol.settings import SamplingSettings
 from protocol.takes import TAKE_FILE, view_folder, write_record
@@ -54,25 +61,33 @@ from .score import find_all_objects, named_colours, starter_frames, starter_scor
 
 ARMS = ("rendered", "unrelated", "reconstructed", "model", "alone", "identical")
 SCORED_FRAMES = 3
-"""Evenly spread frames that the score is taken of; poses are taken of all."""
+"""Number of evenly spread frames for the score. Poses use all frames."""
 
 SHEET_CASES = 12
-FIGURES = "figures.json"
+MEASURES = "measures.json"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A figure's bound: at least, or at most."""
+    """The bound of one measure.
+
+    Attributes:
+        name: name in the printed table.
+        arm, measure: arm and key of the measure.
+        bound: smallest or largest value that meets the target.
+        at_least: whether the bound is the smallest value.
+        digits: number of printed decimal places.
+    """
 
     name: str
     arm: str
-    figure: str
+    measure: str
     bound: float
     at_least: bool
     digits: int = 3
 
     def met(self, value: float | None) -> bool | None:
-        """None where there is no value."""
+        """Whether a value meets the target; None: there is no value."""
         if value is None or math.isnan(value):
             return None
         return value >= self.bound if self.at_least else value <= self.bound
@@ -90,26 +105,27 @@ TARGETS = (
     Target("prompts with all named colours", "model", "colours_right", 0.9, True),
     Target("identical trajectories, mean squared difference", "identical", "identical_mse", 0.01, False, 4),
 )
-"""The first five say whether the measures can be trusted, the others are the model's."""
+"""The first five targets test the measures themselves, the others test the model."""
 
 
 class Benchmark:
     """The arms of a number of cases in one folder.
 
     Args:
-        folder: where takes are written to and found.
-        model: "starter" or a folder of the package's own format, trained on the starter's world.
-        count: of cases.
+        folder: folder of the takes.
+        model: "starter", or a folder in the package's own format with a model trained on the starter's world.
+        count: number of cases.
+        device: device that the model runs on.
     """
 
     def __init__(self, folder: Path, model: str, count: int, device: str) -> None:
         info = read_info(model_folder(model))
         self.folder, self.model, self.device = folder, model, device
-        # One more, for the last one's unrelated view.
+        # The additional case is the unrelated view of the last one.
         *self.cases, self._next = held_out_cases(count + 1, info.sizes.native, info.frames.at_once)
 
     def make(self, arm: str, case: Case) -> None:
-        """Writes one take of an arm, unless it is there already."""
+        """Writes one take of an arm, unless it exists."""
         folder = self.take_folder(arm, case)
         if (folder / TAKE_FILE).is_file():
             return
@@ -125,15 +141,15 @@ class Benchmark:
         _write_take(folder, videos, cameras, case)
 
     def measure(self, arm: str, case: Case, matcher: Matcher) -> dict[str, Any]:
-        """One take's figures, as JSON's types; those that are on disk already, if it has been measured before."""
-        path = self.take_folder(arm, case) / FIGURES
+        """The measures of one take, in JSON's types. They are read from disk if the take has been measured before."""
+        path = self.take_folder(arm, case) / MEASURES
         if not path.is_file():
-            figures = measure_take(load_take(path.parent), matcher)
-            path.write_text(json.dumps(without_nan(figures)) + "\n", encoding="utf-8")
+            measures = measure_take(load_take(path.parent), matcher)
+            path.write_text(json.dumps(without_nan(measures)) + "\n", encoding="utf-8")
         return json.loads(path.read_text(encoding="utf-8"))
 
     def take_folder(self, arm: str, case: Case) -> Path:
-        """Where a take lies."""
+        """The folder of a take."""
         return self.folder / arm / f"{case.number:02d}"
 
     def _reconstructed(self, case: Case) -> Frames:
@@ -148,12 +164,12 @@ class Benchmark:
 
 
 def measure_take(take: Take, matcher: Matcher) -> dict[str, Any]:
-    """The benchmark's figures of one take: score, colours, pose errors and the difference of identical views."""
+    """The benchmark's measures of one take: score, colours, pose errors and the difference of identical views."""
     errors = identical_trajectory_errors(take.videos / 255.0, take.cameras)
     if errors:
         return {"identical_mse": float(np.mean([error.mse for error in errors]))}
     fidelity = starter_fidelity(take)
-    picked = np.linspace(0, take.cameras.frames - 1, SCORED_FRAMES).round().astype(int)
+    picked = frame_indices(take.cameras.frames, SCORED_FRAMES)
     videos, cameras = take.videos[:, picked], take.cameras.resampled(SCORED_FRAMES)
     objects = find_all_objects(videos, cameras)
     matched = match_views([[matcher.detect(frame) for frame in video] for video in videos], matcher)
@@ -168,29 +184,30 @@ def measure_take(take: Take, matcher: Matcher) -> dict[str, Any]:
 
 
 def summarise(measured: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Figures of every arm over its takes: means, and medians of pose errors over all poses; NaN where none was taken.
+    """Measures of every arm: means over takes, medians of pose errors over all poses; NaN: not measured.
 
-    The model's `gain` is (S - I) / (G - I), of the means.
+    The model's `gain` is (S - I) / (G - I), computed from the means.
     """
-    figures: dict[str, dict[str, Any]] = {}
+    measures: dict[str, dict[str, Any]] = {}
     for arm, takes in measured.items():
         names = ("score", "objects", "matches", "colours_right", "identical_mse")
-        figures[arm] = {name: _mean(take.get(name) for take in takes) for name in names}
+        measures[arm] = {name: _mean(take.get(name) for take in takes) for name in names}
         posed = [take["poses"] for take in takes if take.get("poses") is not None]
         errors = [PoseError(**error) for poses in posed for error in poses]
-        figures[arm] |= fidelity_summary([CameraFidelity(errors, 0)]) | {"takes": len(takes), "takes_posed": len(posed)}
+        counts = {"takes": len(takes), "takes_posed": len(posed)}
+        measures[arm] |= fidelity_summary([CameraFidelity(errors, 0)]) | counts
     if {"rendered", "model", "alone"} <= measured.keys():
-        truth, model, alone = (figures[arm]["score"] for arm in ("rendered", "model", "alone"))
-        figures["model"]["gain"] = (model - alone) / (truth - alone)
-    return figures
+        truth, model, alone = (measures[arm]["score"] for arm in ("rendered", "model", "alone"))
+        measures["model"]["gain"] = (model - alone) / (truth - alone)
+    return measures
 
 
 @cache
 def load_pipeline(model: str, device: str, synchronised: bool) -> CollaborativeVideoPipeline:
-    """A model, as it is or with its epipolar modules switched off."""
+    """A model; if not `synchronised`, its epipolar modules have no effect."""
     pipe = CollaborativeVideoPipeline.from_pretrained(model, device=device)
     if not synchronised:
-        # As before its training, an epipolar module whose last layer is zero changes nothing.
+        # An epipolar module whose last layer is zero has no effect. It is so before training, too.
         for _, module in pipe.unet.collaborative_modules():
             for parameter in module.epipolar_module.proj_out.parameters():
                 parameter.zero_()
@@ -198,16 +215,18 @@ def load_pipeline(model: str, device: str, synchronised: bool) -> CollaborativeV
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line: 0 when it has run, whether targets are met or not; a one-line error and 1."""
+    """The command line. Returns 0 after a finished benchmark, even if targets are missed, and 1 after an error."""
     parser = argparse.ArgumentParser(
         prog="python -m cvd.evaluation.starter.benchmark",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for takes, figures and contact sheet")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for takes, measures and contact sheet"
+    )
     parser.add_argument("--prompts", type=int, default=64, metavar="N", help="the first N held-out cases (default 64)")
     parser.add_argument("--model", default=STARTER_NAME, metavar="FOLDER", help="another model of the starter's world")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="default: all")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS, help="arms to make (default: all)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:N")
     arguments = parser.parse_args(argv)
     try:
@@ -230,13 +249,13 @@ def run(benchmark: Benchmark, arms: Sequence[str]) -> None:
     for arm, case in track(work, "making and measuring", console=console):
         benchmark.make(arm, case)
         measured[arm].append(benchmark.measure(arm, case, matcher))
-    figures = summarise(measured)
-    _print(console, figures)
+    measures = summarise(measured)
+    _print(console, measures)
     document = {
         "model": benchmark.model,
         "cases": len(benchmark.cases),
-        "targets": [asdict(target) | {"value": _value(figures, target)} for target in TARGETS],
-        "arms": figures,
+        "targets": [asdict(target) | {"value": _value(measures, target)} for target in TARGETS],
+        "arms": measures,
         "takes": {
             arm: [{"prompt": case.prompt} | take for case, take in zip(benchmark.cases, takes, strict=True)]
             for arm, takes in measured.items()
@@ -244,7 +263,7 @@ def run(benchmark: Benchmark, arms: Sequence[str]) -> None:
     }
     path = benchmark.folder / "benchmark.json"
     path.write_text(json.dumps(without_nan(document), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    print(f"figures: {path}")
+    print(f"measures: {path}")
     if "model" in arms:
         shown = [load_take(benchmark.take_folder("model", case)) for case in benchmark.cases[:SHEET_CASES]]
         draw_contact_sheet(benchmark.folder / "contact_sheet.png", shown)
@@ -261,12 +280,12 @@ def _write_take(folder: Path, videos: Frames, cameras: Cameras, case: Case) -> N
     write_record(folder, record)
 
 
-def _print(console: Console, figures: dict[str, dict[str, Any]]) -> None:
+def _print(console: Console, measures: dict[str, dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE)
     for heading in ("", "value", "target", ""):
         table.add_column(heading, justify="right" if heading else "left")
     for target in TARGETS:
-        value = _value(figures, target)
+        value = _value(measures, target)
         shown = "-" if value is None or math.isnan(value) else f"{value:.{target.digits}f}"
         verdict = {True: "[green]met", False: "[red]missed", None: ""}[target.met(value)]
         table.add_row(target.name, shown, f"{'at least' if target.at_least else 'at most'} {target.bound:g}", verdict)
@@ -274,14 +293,14 @@ def _print(console: Console, figures: dict[str, dict[str, Any]]) -> None:
     arms = Table(box=box.SIMPLE)
     for heading in ("", "score", "its objects' part", "named colours", "rotation error", "translation error"):
         arms.add_column(heading, justify="right" if heading else "left")
-    for arm, each in figures.items():
+    for arm, each in measures.items():
         names = ("score", "objects", "colours_right", "median_rotation", "median_translation")
         arms.add_row(arm, *("-" if math.isnan(each[name]) else f"{each[name]:.3f}" for name in names))
     console.print(arms)
 
 
-def _value(figures: dict[str, dict[str, Any]], target: Target) -> float | None:
-    return figures.get(target.arm, {}).get(target.figure)
+def _value(measures: dict[str, dict[str, Any]], target: Target) -> float | None:
+    return measures.get(target.arm, {}).get(target.measure)
 
 
 def _numbers(values: Any) -> list[float]:
@@ -289,7 +308,7 @@ def _numbers(values: Any) -> list[float]:
 
 
 def _mean(values: Any) -> float:
-    """Of those that are numbers; NaN without any."""
+    """The mean of all values that are numbers; NaN if there is none."""
     found = _numbers(values)
     return float(np.mean(found)) if found else math.nan
 

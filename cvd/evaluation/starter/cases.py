@@ -1,4 +1,4 @@
-"""Held-out cases of the starter model's benchmark: a scene, its caption and a pair of trajectories each."""
+"""Held-out cases of the starter model's benchmark. Each has a scene, its caption and a pair of trajectories."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ...starter.world import Scene
 from .objects import Frames
 
 SEED = 20_240
-"""Training draws its scenes and paths with other seeds, all below 1000."""
+"""First part of the cases' seeds. Training draws its scenes and paths with other seeds, all below 1000."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One prompt with the scene it describes, and two views' cameras of different trajectories."""
+    """One prompt, the scene that it describes, and the cameras of two views with different trajectories."""
 
     number: int
     prompt: str
@@ -27,7 +27,7 @@ class Case:
     cameras: Cameras
 
     def rendered(self, cameras: Cameras | None = None) -> Frames:
-        """(V, F, H, W, 3): the ground truth, what the case's or other cameras see of its scene."""
+        """The ground truth (V, F, H, W, 3): the scene, seen by the case's cameras or by others."""
         cameras = cameras or self.cameras
         views, frames = cameras.views, cameras.frames
         images = render(
@@ -46,10 +46,12 @@ class Case:
 
 
 def held_out_cases(count: int, size: int, frames: int) -> Iterator[Case]:
-    """Cases 0 to count - 1; each is the same in any count.
+    """Cases 0 to count - 1. A case does not depend on the count.
 
     Args:
-        size: of the square images, in pixels.
+        count: number of cases.
+        size: width and height of the images in pixels.
+        frames: number of frames of each view.
     """
     for number in range(count):
         rng = np.random.default_rng((SEED, number))

@@ -1,9 +1,9 @@
 """Finding the objects of the starter model's world in its frames, by colour.
 
-That world is known: a palette, a few skies, and cameras that start from one place. Every surface can be seen in a
-family of colours only: a palette colour or its darker shade, in sun or shadow, behind some fog. So the colours that the
-ground and the sky may have in a pixel are known once the ground's colour and the kind of sky are, and what is nearer to
-another palette colour's family is an object.
+The world has a known palette, three kinds of sky, and cameras that start from one place. Every surface shows a palette
+colour in a limited set of shades: first or second tone, in sun or shadow, behind more or less fog. So the ground's
+colour and the kind of sky determine the shades that the ground and the sky may have in a pixel. A pixel that is nearer
+to the shades of another palette colour belongs to an object.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from protocol.geometry import frame_indices
+
 from ...starter.materials import GAMMA, linear, second_tone
 from ...starter.render import FOG_DISTANCE, FOG_POWER
 from ...starter.sky import ATMOSPHERES
@@ -28,37 +30,42 @@ Frames = NDArray[np.uint8]
 
 
 BACKGROUND_TOLERANCE = 0.05
-"""Colours that differ less from the background's are background, in units of Oklab, where white is 1 from black."""
+"""Largest difference of a background pixel from the background's shades, in Oklab. White and black differ by 1."""
 
 CLEARLY_ANOTHER_COLOUR = 0.1
-"""Differences beyond this count as this: objects must not decide what the ground and the sky are."""
+"""Largest difference that counts when ground and sky are determined, so that objects have little influence."""
 
 UNIT_SIDE = 64
-"""Pixels. In images whose larger side is a multiple of it, edges and gaps are taken to be as many times as wide."""
+"""Larger side, in pixels, of images whose edges and gaps are one pixel wide. In larger images they are proportionally
+wider."""
 
 HORIZON_SHIFT = 3 / 64
-"""How far the horizon may lie from where the camera should see it, as a share of the image's larger side."""
+"""Largest distance between the horizon and its expected place, as a share of the image's larger side."""
 
 SMALLEST_AREA = 0.004
-"""Regions that cover less of the image are no objects: the smallest solid, farthest away, covers 0.008."""
+"""Smallest share of the image that an object covers. The smallest solid, at the largest distance, covers 0.008."""
 
 GROUND_TONES, OBJECT_TONES = (1.0, 0.95, 0.85, 0.7, 0.4, 0.0), (1.0, 0.5, 0.0)
-"""Shares of a material's first tone; the pixels at a pattern's edges mix both. Dense where black's are dark."""
+"""Shares of a material's first tone. Pixels at the edges of a pattern mix both tones. The values are dense near 1,
+where black is dark."""
 
 GROUND_SUN, OBJECT_SUN = (0.0, 0.12, 0.28, 0.48, 0.7, 0.9), (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0)
-"""Shares of the sun's light: in shadow and its blurred edges, by the sun's height, on faces turned from it."""
+"""Shares of the sun's light. They depend on shadows, on the sun's height and on the direction of the surface."""
 
 OBJECT_AMBIENT = (0.55, 0.75, 1.0)
 OBJECT_FOG = (0.0, 0.05, 0.12)
-"""Shares of the sky's light on objects' surfaces, and the fog in front of them at the distances where they stand."""
+"""Shares of the sky's light on the surfaces of objects, and shares of the fog in front of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
     """One object in one frame.
 
-    colour: palette name. mask: (H, W) bool. centroid: (2,) pixels, origin at the image's corner. cut: the image's
-    border or a nearer object hides some of it, so that its centroid is not the object's.
+    Attributes:
+        colour: name from the palette.
+        mask: (H, W) bool, the object's pixels.
+        centroid: (2,) pixels, origin at the image's corner.
+        cut: whether the image's border or a nearer object hides a part, so that `centroid` is not the whole object's.
     """
 
     colour: str
@@ -68,8 +75,8 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """The ground's colour, a palette name, and the kind of sky."""
+class _Surroundings:
+    """The ground's colour, a name from the palette, and the kind of sky."""
 
     ground: str
     sky: str
@@ -77,10 +84,12 @@ class Surroundings:
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """What the cameras should see of an empty world, (F, H, W) each.
+    """The expected view of a world without solids.
 
-    height: vertical part of the pixels' unit directions. fog: its share in the colour of the ground there.
-    tolerance: of `height`, around the horizon.
+    Attributes:
+        height: (F, H, W) vertical component of the pixels' unit directions.
+        fog: (F, H, W) share of the fog in the ground's colour.
+        tolerance: largest error of `height` around the horizon.
     """
 
     height: Array
@@ -93,8 +102,8 @@ def find_objects(video: Frames, c2w: Array, K: Array) -> list[list[Region]]:
 
     Args:
         video: (F, H, W, 3) sRGB.
-        c2w: (F, 4, 4) relative to the first frame, OpenCV axes, in the starter world's units.
-        K: (F, 3, 3) pixels.
+        c2w: (F, 4, 4) camera-to-world relative to the first frame, OpenCV axes, in the starter world's units.
+        K: (F, 3, 3) camera matrices in pixels.
     """
     seen, view = oklab(video / 255.0), _empty_view(c2w, K, *video.shape[1:3])
     around = _surroundings(seen, view)
@@ -109,13 +118,8 @@ def find_objects(video: Frames, c2w: Array, K: Array) -> list[list[Region]]:
     return [_regions(frame, colours) for frame in labels]
 
 
-def find_surroundings(video: Frames, c2w: Array, K: Array) -> Surroundings:
-    """The ground and sky that a video's colours fit best; arguments as for `find_objects`."""
-    return _surroundings(oklab(video / 255.0), _empty_view(c2w, K, *video.shape[1:3]))
-
-
 def oklab(srgb: Array) -> Array:
-    """(..., 3) sRGB in [0, 1] to Oklab (Ottosson, 2020), a space in which distances are differences to the eye."""
+    """(..., 3) sRGB in [0, 1] to Oklab (Ottosson, 2020). Distances in Oklab are perceived differences."""
     return _oklab(srgb**GAMMA)
 
 
@@ -148,9 +152,9 @@ def _empty_view(c2w: Array, K: Array, height: int, width: int) -> _View:
     return _View(up, 1 - np.exp(-((distance / FOG_DISTANCE) ** FOG_POWER)), float(tolerance))
 
 
-def _surroundings(seen: Array, view: _View) -> Surroundings:
-    frames = np.unique(np.linspace(0, len(seen) - 1, 4).round().astype(int))
-    step = _unit(seen.shape[1:3])  # so many pixels are enough to tell
+def _surroundings(seen: Array, view: _View) -> _Surroundings:
+    frames = np.unique(frame_indices(len(seen), 4))
+    step = _unit(seen.shape[1:3])  # fewer pixels are enough here
     part = (frames, slice(None, None, step), slice(None, None, step))
     seen, view = seen[part], replace(view, height=view.height[part], fog=view.fog[part])
 
@@ -159,11 +163,11 @@ def _surroundings(seen: Array, view: _View) -> Surroundings:
 
     above, below = view.height > view.tolerance, view.height < -view.tolerance
     sky = min(SKIES, key=lambda kind: fit(_sky_distance(seen, view, kind)[above]) if above.any() else 0.0)
-    return Surroundings(min(PALETTE, key=lambda colour: fit(_ground_distance(seen, view, colour, sky)[below])), sky)
+    return _Surroundings(min(PALETTE, key=lambda colour: fit(_ground_distance(seen, view, colour, sky)[below])), sky)
 
 
 def _ground_distance(seen: Array, view: _View, colour: str, sky: str) -> Array:
-    """(F, H, W) distance to the nearest colour that the ground may have there; infinite above the horizon."""
+    """(F, H, W) distance to the nearest shade that the ground may have there; infinite above the horizon."""
     air = ATMOSPHERES[sky]
     nearest = np.full(seen.shape[:3], np.inf)
     for tone, sun in product(GROUND_TONES, GROUND_SUN):
@@ -187,7 +191,7 @@ def _sky_distance(seen: Array, view: _View, sky: str) -> Array:
 
 
 def _unit(size: Sequence[int]) -> int:
-    """How many pixels of an image (height, width) are one of an image of `UNIT_SIDE`."""
+    """Number of pixels of an image (height, width) that correspond to one pixel of an image of `UNIT_SIDE`."""
     return max(round(max(size) / UNIT_SIDE), 1)
 
 
@@ -196,13 +200,13 @@ def _distance(a: Array, b: Array) -> Array:
 
 
 def _tones(colour: str, share: float) -> Array:
-    """(3,) linear light of a material of this colour, where this share of a pixel shows its first tone."""
+    """(3,) linear light of a material of this colour. `share` of it is the first tone, the rest the second tone."""
     return share * linear(colour).double().numpy() + (1 - share) * second_tone(colour).double().numpy()
 
 
 @cache
 def _object_shades(colours: Sequence[str], sky: str) -> tuple[cKDTree, NDArray[np.intp]]:
-    """Every shade that objects of these colours can have, in Oklab, and which colour each belongs to."""
+    """Every shade that objects of these colours can have, in Oklab; and the index of the colour of each shade."""
     air = ATMOSPHERES[sky]
     sun, ambient, horizon = (part.double().numpy() for part in (air.sun, air.ambient, air.horizon))
     shades = [
@@ -217,7 +221,7 @@ def _object_shades(colours: Sequence[str], sky: str) -> tuple[cKDTree, NDArray[n
 
 
 def _regions(labels: NDArray[np.intp], colours: Sequence[str]) -> list[Region]:
-    """Connected regions of one colour, without the thin mixtures of colours at edges."""
+    """Connected regions of one colour, without thin lines, which are mixed colours at edges."""
     regions = []
     for number, colour in enumerate(colours):
         components, count = ndimage.label(_without_gaps(labels == number))
@@ -231,7 +235,7 @@ def _regions(labels: NDArray[np.intp], colours: Sequence[str]) -> list[Region]:
 
 
 def _is_covered(region: Region, others: Sequence[Region]) -> bool:
-    """Whether an object that stands nearer, its foot lower in the image, touches this one."""
+    """Whether a nearer object touches this one. The nearer object has the lower foot in the image."""
     reach = ndimage.binary_dilation(region.mask, iterations=2 * _unit(region.mask.shape))
     return any((reach & other.mask).any() and _foot(other) > _foot(region) for other in others if other is not region)
 
@@ -241,7 +245,7 @@ def _foot(region: Region) -> int:
 
 
 def _without_gaps(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask (H, W) without thin lines, and with its narrow gaps and its holes filled."""
+    """A mask (H, W) without thin lines. Narrow gaps and holes are filled."""
     unit = _unit(mask.shape)
     margin = 4 * unit
     padded = np.pad(mask, margin, mode="edge")

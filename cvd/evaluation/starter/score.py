@@ -1,11 +1,13 @@
-"""The starter model's own consistency score, valid at its size: S in [0, 1].
+"""The consistency score S of the starter model's world, in [0, 1].
 
-Small frames with one or two plain objects hold few features, so the score asks what a viewer would: are the same
-objects there in both views, each where the other view's camera allows it? An object's centroid has to lie near the
-epipolar line of its centroid in the other view (near its image, where the cameras share their centre): within 1.5 % of
-the image's larger side counts fully, beyond 4 % not at all, linearly between. An object without a counterpart counts
-as 0, unless the other camera cannot see it. Where enough confident matches of features are found as well, the frame's
-score is multiplied with the share of them that lie near their epipolar lines.
+Small frames with few plain objects have few features. So the score compares objects: do both views show the same
+objects, each at a place that the cameras allow?
+
+An object's centroid must be near the epipolar line of its counterpart's centroid in the other view. If the cameras
+share their centre, it must be near the image of that centroid. Up to 1.5 % of the image's larger side the value is 1,
+beyond 4 % it is 0, and between them it is linear. An object without a counterpart counts as 0, unless the other camera
+cannot see it. If there are enough confident matches, the frame's score is multiplied by the share of them that are
+near their epipolar lines.
 """
 
 from __future__ import annotations
@@ -29,22 +31,25 @@ Array = NDArray[np.float64]
 
 CENTROID_NEAR, CENTROID_FAR = 0.015, 0.04
 MATCH_NEAR = 0.03
-"""Shares of the image's larger side: two pixels at 128, five, and four."""
+"""Distances as shares of the image's larger side: 2, 5 and 4 pixels at 128."""
 
 CONFIDENT = 0.5
 ENOUGH_MATCHES = 12
-"""With fewer matches that LightGlue gives this confidence to, features do not suffice."""
+"""Smallest number of matches with a LightGlue confidence of `CONFIDENT` or more for which matches count."""
 
 FOUND_SHARE = 0.5
-"""A colour is there if it is found in this share of a view's frames: objects may leave the image."""
+"""Smallest share of a view's frames that must show a colour. It is below 1, because objects may leave the image."""
 
 
 @dataclass(frozen=True)
 class StarterFrame:
-    """One frame of one pair of views.
+    """The score of one frame of one pair of views.
 
-    objects: mean agreement of the objects' places, see `object_agreement`. matches: share of confident matches near
-    their lines; NaN if they are too few.
+    Attributes:
+        views: the two views.
+        frame: index from 0.
+        objects: mean agreement of the objects' places, see `object_agreement`.
+        matches: share of the confident matches that are near their epipolar lines; NaN: there are too few.
     """
 
     views: tuple[int, int]
@@ -54,20 +59,25 @@ class StarterFrame:
 
     @property
     def score(self) -> float:
-        """The product, in [0, 1]; of the objects alone where features do not suffice. NaN as `objects` is."""
+        """`objects` times `matches`, in [0, 1]; only `objects` if matches are too few. NaN if `objects` is NaN."""
         return self.objects * (1.0 if np.isnan(self.matches) else self.matches)
 
 
 @dataclass(frozen=True)
 class NamedColours:
-    """What a prompt names: `objects`, palette colours; `found`, those of them that every view shows."""
+    """The colours of the objects that a prompt names.
+
+    Attributes:
+        objects: colour of every object that the prompt names.
+        found: those colours that every view shows.
+    """
 
     objects: tuple[str, ...]
     found: tuple[str, ...]
 
     @property
     def right(self) -> bool:
-        """Whether all are found."""
+        """Whether all colours are found."""
         return set(self.found) == set(self.objects)
 
 
@@ -75,7 +85,7 @@ def find_all_objects(videos: Frames, cameras: Cameras) -> list[list[list[Region]
     """Objects by view and frame, of videos (V, F, H, W, 3).
 
     Raises:
-        RequestError: another focal length than the starter world's.
+        RequestError: the focal length is not the starter world's.
     """
     c2w = cameras.relative_to_first_frame()
     return [find_objects(video, c2w[view], cameras.K[view]) for view, video in enumerate(videos)]
@@ -84,12 +94,12 @@ def find_all_objects(videos: Frames, cameras: Cameras) -> list[list[list[Region]
 def starter_frames(
     cameras: Cameras, objects: Sequence[Sequence[Sequence[Region]]], matched: Sequence[ViewMatches] = ()
 ) -> list[StarterFrame]:
-    """Every frame of every pair of views.
+    """The scores of every frame of every pair of views.
 
     Args:
-        cameras: V views of F frames, as asked for.
-        objects: by view and frame.
-        matched: DISK's and LightGlue's matches, or none; SIFT's do not suffice at the starter's size.
+        cameras: asked cameras, V views of F frames.
+        objects: objects by view and frame.
+        matched: matches by DISK and LightGlue, or none. SIFT finds too few at the starter's size.
     """
     precisions = {(found.views, found.frame): _match_precision(cameras, found) for found in matched}
     return [
@@ -105,7 +115,7 @@ def starter_frames(
 
 
 def starter_score(frames: Sequence[StarterFrame]) -> float:
-    """S: the mean over the frames in which it could be measured; NaN if there is none."""
+    """S: the mean score of all frames that could be measured; NaN: there is none."""
     scores = [frame.score for frame in frames if not np.isnan(frame.score)]
     return float(np.mean(scores)) if scores else float("nan")
 
@@ -113,11 +123,11 @@ def starter_score(frames: Sequence[StarterFrame]) -> float:
 def object_agreement(geometry: PairGeometry, first: Sequence[Region], second: Sequence[Region]) -> float:
     """How well the objects of two views agree in one frame, in [0, 1].
 
-    Objects that the image's border cuts count neither as right nor as missing.
+    Objects that are cut count neither as right nor as missing.
 
     Returns:
-        The mean over pairs of objects and objects without a counterpart; 0 if neither view shows any object, NaN if
-        all are cut or out of the other camera's sight.
+        The mean over pairs of objects and missing objects. 0 if neither view shows an object; NaN if all objects are
+        cut or cannot be seen by the other camera.
     """
     if not first and not second:
         return 0.0
@@ -128,7 +138,7 @@ def object_agreement(geometry: PairGeometry, first: Sequence[Region], second: Se
         for j, b in enumerate(whole_second):
             same[i, j] = a.colour == b.colour
             agreement[i, j] = _centroid_agreement(geometry, a, b) if same[i, j] else 0.0
-    # One more for a pair of the same colour: a misplaced counterpart is still the counterpart.
+    # `same` is added, so that an object of the same colour is the counterpart even at a wrong place.
     pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-(agreement + same)), strict=True) if same[i, j]]
     scores = [agreement[i, j] for i, j in pairs]
     alone_first = [region for i, region in enumerate(whole_first) if i not in {i for i, _ in pairs}]
@@ -139,10 +149,11 @@ def object_agreement(geometry: PairGeometry, first: Sequence[Region], second: Se
 
 
 def named_colours(prompt: str, objects: Sequence[Sequence[Sequence[Region]]]) -> NamedColours:
-    """Which of the objects' colours that a prompt names are seen in every view, in at least half of its frames.
+    """The objects' colours that a prompt names, and those that every view shows in at least half of its frames.
 
     Args:
-        objects: by view and frame.
+        prompt: prompt of the take.
+        objects: objects by view and frame.
     """
     named = tuple(colour for colour, _ in named_objects(prompt))
 
@@ -154,7 +165,7 @@ def named_colours(prompt: str, objects: Sequence[Sequence[Sequence[Region]]]) ->
 
 
 def named_objects(prompt: str) -> list[tuple[str, str]]:
-    """(colour, shape) of every object that a prompt names, in its order.
+    """(colour, shape) of every object that a prompt names, in the prompt's order.
 
     >>> named_objects("two red cubes and a blue sphere on a green checkered floor")
     [('red', 'cube'), ('blue', 'sphere')]
@@ -177,7 +188,7 @@ def _centroid_agreement(geometry: PairGeometry, a: Region, b: Region) -> float:
 
 
 def _is_missing(region: Region, geometry: PairGeometry, others: Sequence[Region]) -> bool:
-    """Whether the other view should show an object but does not: it is neither cut there nor out of sight."""
+    """Whether an object is missing in the other view: it is not cut there, and the other camera can see its place."""
     height, width = region.mask.shape
     cut_there = any(other.cut and other.colour == region.colour for other in others)
     return not cut_there and geometry.may_be_seen(region.centroid, height, width)

@@ -1,4 +1,4 @@
-"""Data sets to train on: procedural scenes, pools of them, RealEstate10K's layout, plain videos, and mixtures."""
+"""Data sets to train on: procedural scenes, pools, folders in RealEstate10K's layout, and plain videos."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PROCEDURAL = "procedural"
 
 
 def open_dataset(where: str | Path, size: int, factor: int, encoder: str | None, split: Split = "train") -> DataSet:
-    """The data set that `where` names, told by what the folder holds.
+    """The data set that `where` names. The content of the folder decides what kind of data set it is.
 
     Args:
         where: "procedural", or a folder: a pool, RealEstate10K's layout, or videos.
-        size: of the square frames that the model is trained on, pixels.
-        factor: how many pixels a latent of the model covers in either direction.
-        encoder: fingerprint of the autoencoder, whose latents a pool may hold; None: latents are not wanted.
-        split: draw from the part that is trained on, or from the part that is held out.
+        size: width and height of the frames that the model is trained on, in pixels.
+        factor: number of pixels that a latent of the model covers in each direction.
+        encoder: fingerprint of the autoencoder that made a pool's latents; None: latents are not used.
+        split: part of the data to draw from, for training or held out for validation.
 
     Raises:
-        TrainingError: no such folder, or nothing in it to train on.
+        TrainingError: the folder is missing, or holds no data to train on.
     """
     if str(where) == PROCEDURAL:
         return Procedural(size, size, factor)

@@ -1,4 +1,4 @@
-"""Pools of the starter model's world, rendered once: the procedural scenes for machines that render too slowly."""
+"""Pools as a data set: procedural scenes that were rendered before the training."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .sample import Request, Sample, Split
 
 
 class PoolData:
-    """What `train render` wrote: a folder with the pools stills, stills_validation, clips and clips_validation.
+    """The four pools that `train render` writes: stills, stills_validation, clips and clips_validation.
 
     Args:
-        folder: holds the pools.
-        factor: how many pixels a latent covers in either direction.
-        encoder: `cvd.training.latents.encoder_fingerprint` of the autoencoder in use; the pools' latents must be its.
-            None: latents are not wanted.
-        split: the pools to draw from.
+        folder: folder with the pools.
+        factor: number of pixels that a latent covers in each direction.
+        encoder: `cvd.training.latents.encoder_fingerprint` of the autoencoder in use, which must have made the pools'
+            latents; None: latents are not used.
+        split: part to draw from: the training pools or the validation pools.
     """
 
     has_cameras = True
@@ -45,7 +45,7 @@ class PoolData:
         pool = Pool.open(folder)
         if pool.cell != self.factor:
             raise TrainingError(
-                f"{folder} knows where solids are in cells of {pool.cell} pixels, but a latent of the model covers "
+                f"{folder} stores solids in cells of {pool.cell} pixels, but a latent of the model covers "
                 f"{self.factor}.",
                 "Train on --data procedural, or render the pool again if it is an older one.",
             )

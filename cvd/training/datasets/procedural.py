@@ -1,4 +1,4 @@
-"""The starter model's world, rendered while training: scenes without end, and none is seen twice."""
+"""The starter model's world, rendered while training. Every scene is new."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .sample import Request, Sample
 
 
 class Procedural:
-    """What a pool holds, without the pool.
+    """The same scenes as in a pool, but rendered when they are drawn.
 
     Args:
-        height, width: of the frames, multiples of `factor`.
-        factor: how many pixels a latent covers in either direction.
+        height, width: size of the frames in pixels, multiples of `factor`.
+        factor: number of pixels that a latent covers in each direction.
     """
 
     has_cameras = True

@@ -1,4 +1,4 @@
-"""Folders in RealEstate10K's layout: filmed clips with known cameras, folded at the middle into pairs (CVD, 4.3)."""
+"""Folders in RealEstate10K's layout: filmed clips with known cameras. A clip's two halves are a pair (CVD, 4.3)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 class RealEstate:
-    """``cameras/CLIP.txt`` beside ``frames/CLIP/TIMESTAMP.png`` (or .jpg), and captions by clip in ``captions.json``.
+    """Clips as `cameras/CLIP.txt` and `frames/CLIP/TIMESTAMP.png` (or .jpg), with captions in `captions.json`.
 
-    A pair is a clip of 2F - 1 frames with a random stride: from its middle, one video runs back to the clip's first
-    frame and one on to its last. Poses are relative to the frame that both start from.
+    A pair is a clip of 2F - 1 frames with a random stride. Both videos start at its middle frame. One runs backwards to
+    the clip's first frame, the other forwards to its last frame. Poses are relative to the middle frame.
 
     Args:
-        folder: holds the two folders.
-        height, width: of the frames that are given: scaled to cover them, cropped around the centre.
-        split: the part of the clips to draw from.
+        folder: folder with the two folders `cameras` and `frames`.
+        height, width: size of the frames in pixels. Images are scaled to cover it and cropped around the centre.
+        split: part of the clips to draw from.
 
     Raises:
         TrainingError: no clip has both cameras and frames.
@@ -66,7 +66,7 @@ class RealEstate:
         )
 
     def _images(self, name: str) -> dict[int, Path]:
-        """Images of a clip's frames by their line in the camera file, for the frames that have one."""
+        """Images of a clip's frames, by the frame's line in the camera file. Frames without an image are left out."""
         stamped = {}
         for path in (self.folder / "frames" / name).iterdir():
             if path.suffix.lower() in SUFFIXES:

@@ -1,4 +1,4 @@
-"""What a data set gives: one scene, as one or two videos of the same length, and what is known of its cameras."""
+"""The interface of data sets, and functions that several data sets use. A sample is one scene in one or two videos."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ..errors import TrainingError
 Split = Literal["train", "validation"]
 
 HELD_OUT = 50
-"""One clip in so many is kept for the validation pictures, and at least one."""
+"""One clip in this many is held out for the validation pictures, but at least one."""
 
 MAX_STRIDE = 8
-"""Between two frames that are kept lie at most so many of a video's: fast enough for any camera move."""
+"""Largest step from one kept frame to the next, in frames of the video."""
 
 DRAWS = 100
-"""Clips drawn before a data set is said to have none that is long enough."""
+"""Number of clips that are drawn before the error that no clip is long enough."""
 
 Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a stage asks of a data set.
+    """The kind of sample that a stage needs from a data set.
 
     Args:
-        views: 1, or 2 videos that share frame 0.
-        frames: F of a video; 1 asks for a still.
-        pixels: the frames are needed even where their latents are at hand.
+        views: number of videos, 1 or 2. Two videos share frame 0.
+        frames: number of frames F of a video; 1: a still.
+        pixels: whether frames are needed even if the data set has their latents.
     """
 
     views: int = 1
@@ -44,7 +44,7 @@ class Request:
 
     @property
     def is_video(self) -> bool:
-        """Whether frames follow each other."""
+        """Whether the request is for more than one frame."""
         return self.frames > 1
 
 
@@ -53,12 +53,12 @@ class Sample:
     """V videos of one scene.
 
     Args:
-        caption: may be empty.
-        frames: (V, F, H, W, 3) uint8 sRGB.
-        latents: (V, F, C, h, w) of unit variance, where a data set has them at hand.
-        cameras: V views of F frames, relative to the shared frame 0.
-        homographies: (F, 3, 3) from view 0's pixels to view 1's, corner origin, in place of cameras.
-        weight: (V, F, h, w) float32, how much each latent counts in a loss; None: all the same.
+        caption: caption of the scene; may be empty.
+        frames: (V, F, H, W, 3) uint8 sRGB; None: `latents` are enough.
+        latents: (V, F, C, h, w) of unit variance; None: the data set has no latents.
+        cameras: V views of F frames, relative to the shared frame 0; None: they are not known.
+        homographies: (F, 3, 3) from view 0's pixels to view 1's, origin at the corner. They replace cameras.
+        weight: (V, F, h, w) float32 weight of each latent in the loss; None: all latents have the same weight.
     """
 
     caption: str
@@ -70,20 +70,20 @@ class Sample:
 
 
 class DataSet(Protocol):
-    """A source of scenes without end."""
+    """An endless source of scenes."""
 
     has_cameras: bool
 
     def sample(self, rng: np.random.Generator, request: Request) -> Sample:
-        """One scene, drawn with `rng` alone, so that a training can be repeated and go on where it stopped.
+        """One scene. It depends only on `rng`, so that a training can be repeated, and continued after a stop.
 
         Raises:
-            TrainingError: the data set has nothing of that kind, or a file in it cannot be read.
+            TrainingError: the data set has no such scene, or a file in it cannot be read.
         """
 
 
 def split_names(names: Sequence[str], split: Split) -> list[str]:
-    """The part of a folder's clips that is trained on, or the part that is held out; a single clip is in both."""
+    """The part of a folder's clips for training, or the held-out part. If there is only one clip, it is in both."""
     if len(names) == 1:
         return list(names)
     return [name for index, name in enumerate(names) if (index % HELD_OUT == 0) == (split == "validation")]
@@ -92,7 +92,7 @@ def split_names(names: Sequence[str], split: Split) -> list[str]:
 def draw_clip(
     rng: np.random.Generator, names: Sequence[str], read: Callable[[str], Drawn | None], folder: Path
 ) -> tuple[str, Drawn]:
-    """A clip drawn from `names` with what `read` makes of it; where that is None, the clip is too short."""
+    """The name of a clip drawn from `names`, and the result of `read` for it. `read` returns None for short clips."""
     for _ in range(DRAWS):
         name = names[int(rng.integers(len(names)))]
         clip = read(name)
@@ -104,7 +104,7 @@ def draw_clip(
 
 
 def draw_frames(rng: np.random.Generator, available: int, frames: int) -> np.ndarray | None:
-    """Indices of `frames` evenly spaced frames, with a random stride and start; None where there are too few."""
+    """Indices of `frames` evenly spaced frames, with a random stride and start; None: there are too few frames."""
     if available < frames:
         return None
     longest = MAX_STRIDE if frames == 1 else (available - 1) // (frames - 1)
@@ -114,7 +114,7 @@ def draw_frames(rng: np.random.Generator, available: int, frames: int) -> np.nda
 
 
 def read_captions(folder: Path) -> dict[str, str]:
-    """``captions.json``, an object of clip names and captions; without the file no clip has a caption."""
+    """The captions by clip name from `captions.json`; empty if there is no such file."""
     path = folder / "captions.json"
     if not path.exists():
         return {}
@@ -137,5 +137,5 @@ def read_image(path: Path) -> Image.Image:
 
 
 def cover(image: Image.Image, height: int, width: int) -> np.ndarray:
-    """(height, width, 3) uint8: the image scaled to cover that size and cropped around its centre."""
+    """(height, width, 3) uint8: the image, scaled to cover that size and cropped around its centre."""
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS))

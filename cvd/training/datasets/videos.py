@@ -1,4 +1,4 @@
-"""Plain videos: a clip and a copy of it under a homography that grows from the identity (CVD, section 4.3)."""
+"""Plain videos. A pair is a clip and a warped copy; the homographies start at the identity (CVD, section 4.3)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from .sample import Request, Sample, Split, cover, draw_clip, draw_frames, read_
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 SHIFT = 0.15
-"""How far, in the last frame, the whole copy has moved at most, and each of its corners besides: shares of its size."""
+"""Largest movement of the whole copy in the last frame, and largest additional movement of each of its corners, as
+shares of the image's size."""
 
 
 class Videos:
-    """Video files, or folders of frames in the order of their names; captions by name in ``captions.json``.
+    """Video files, or folders of frames in the order of their names; captions by name in `captions.json`.
 
-    The second video of a pair is the first one warped. There are no cameras: what the two have in common is the
-    homography from pixel to pixel.
+    The second video of a pair is a warped copy of the first. There are no cameras. A sample has the homographies from
+    the first video's pixels to the second's.
 
     Args:
-        folder: holds the videos.
-        height, width: of the frames that are given: scaled to cover them, cropped around the centre.
-        factor: how many pixels a latent covers in either direction; height and width are multiples of it.
-        split: the part of the videos to draw from.
+        folder: folder with the videos.
+        height, width: size of the frames in pixels. Images are scaled to cover it and cropped around the centre.
+        factor: number of pixels that a latent covers in each direction; height and width are multiples of it.
+        split: part of the videos to draw from.
 
     Raises:
         TrainingError: the folder holds no video.
@@ -64,7 +65,7 @@ class Videos:
 
 
 def draw_homographies(rng: np.random.Generator, frames: int, height: int, width: int) -> np.ndarray:
-    """(F, 3, 3): the identity in frame 0, from where the image's corners move at a constant speed to random places."""
+    """(F, 3, 3): the identity in frame 0. The image's corners move from there at constant speed to random places."""
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     moves = (rng.uniform(-SHIFT, SHIFT, (1, 2)) + rng.uniform(-SHIFT, SHIFT, (4, 2))) * (width, height)
     return np.stack([homography(corners, corners + share * moves) for share in np.linspace(0, 1, frames)])
@@ -84,13 +85,14 @@ def homography(points: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def warp(frames: np.ndarray, homographies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every frame seen through its homography.
+    """Warp every frame by its homography.
 
     Args:
-        frames: (F, H, W, 3) uint8. homographies: (F, 3, 3), from the frames' pixels to the result's.
+        frames: (F, H, W, 3) uint8.
+        homographies: (F, 3, 3), from the frames' pixels to the result's.
 
     Returns:
-        the warped frames, black where nothing is known, and (F, H, W) bool: the pixels whose source is in the image.
+        The warped frames, black where the source is outside the image; and (F, H, W) bool, True where it is inside.
     """
     height, width = frames.shape[1:3]
     y, x = np.meshgrid(np.arange(height) + 0.5, np.arange(width) + 0.5, indexing="ij")
@@ -105,10 +107,11 @@ def warp(frames: np.ndarray, homographies: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def seen_weights(seen: np.ndarray, factor: int) -> np.ndarray:
-    """Pixels that show something (V, F, H, W) to latents all of whose pixels do: (V, F, h, w) float32, 1 or 0.
+    """(V, F, h, w) float32: 1 for latents all of whose pixels are seen, 0 for others.
 
     Args:
-        factor: how many pixels a latent covers in either direction.
+        seen: (V, F, H, W) bool, True for pixels whose source is in the image.
+        factor: number of pixels that a latent covers in each direction.
     """
     views, frames, height, width = seen.shape
     cells = seen.reshape(views, frames, height // factor, factor, width // factor, factor)
@@ -130,14 +133,14 @@ def _read_folder(folder: Path, frames: int, rng: np.random.Generator) -> list[Im
 
 
 def _read_file(path: Path, frames: int, rng: np.random.Generator) -> list[Image.Image] | None:
-    """Frames of a video file; of its length no more is known than its duration, so the last ones may be missing."""
+    """Frames of a video file. The number of frames is estimated from the duration, so the last ones may be missing."""
     try:
         meta = next(imageio_ffmpeg.read_frames(path))
         available = int(meta["duration"] * meta["fps"])
         picked = draw_frames(rng, available, frames)
         if picked is None:
             return None
-        # ffmpeg seeks to the first frame that is not before the time asked for: aim half a frame early.
+        # ffmpeg seeks to the first frame at or after the given time, so the time is half a frame early.
         start = max(0.0, (picked[0] - 0.5) / meta["fps"])
         reader = imageio_ffmpeg.read_frames(path, input_params=["-ss", f"{start:.6f}"])
         next(reader)

@@ -11,7 +11,6 @@ from blender_addon.cameras.camera_model import (
     RenderSize,
     camera_to_world,
     intrinsics,
-    resize_intrinsics,
     view_extent,
 )
 
@@ -52,13 +51,6 @@ def test_the_percentage_rounds_down() -> None:
 def test_oblong_pixels_change_the_focal_length_in_one_direction() -> None:
     K = intrinsics(Lens(36.0, 36.0, 24.0, "HORIZONTAL"), RenderSize(720, 576, 100, 1.0, 1.25))
     assert (K[0, 0], K[1, 1]) == pytest.approx((720, 720 / 1.25))
-
-
-def test_resized_intrinsics_keep_the_view() -> None:
-    K = intrinsics(Lens(35.0, 36.0, 24.0, "AUTO", 0.1, -0.2), RenderSize(1920, 1080))
-    small = resize_intrinsics(np.tile(K, (3, 16, 1, 1)), (1920, 1080), (320, 192))
-    point = (0.3, -0.1, 1.0)
-    assert project(small[2, 5], point) == pytest.approx(project(K, point) * [320 / 1920, 192 / 1080])
 
 
 def test_a_camera_without_rotation_looks_down() -> None:

@@ -39,11 +39,17 @@ def test_a_model_fills_in_what_is_not_set() -> None:
 
 def test_settings_go_before_the_models_own() -> None:
     fields = submission(steps=7, guidance=2.0, size=(128, 64)).request_fields([STARTER])
-    assert (fields["num_inference_steps"], fields["guidance_scale"], fields["width"]) == (7, 2.0, 128)
+    assert (fields["num_inference_steps"], fields["guidance_scale"]) == (7, 2.0)
+    assert (fields["height"], fields["width"]) == (128, 64)
+
+
+def test_the_automatic_size_stays_within_what_a_request_may_ask_for() -> None:
+    fields = submission(aspect=2000).request_fields([STARTER])
+    assert (fields["height"], fields["width"]) == (64, 4096)
 
 
 def test_intrinsics_follow_the_size_even_where_it_changes_the_aspect() -> None:
-    K = submission().K_at(192, 128)
+    K = submission().K_at((128, 192))
     assert K.shape == (2, 16, 3, 3)
     np.testing.assert_allclose(K[0, 0], [[1600 * 192 / 1920, 0, 96], [0, 1600 * 128 / 1080, 64], [0, 0, 1]])
 

@@ -5,7 +5,8 @@ from scipy.spatial.transform import Rotation
 from cvd import Cameras
 from cvd.errors import CameraError, RequestError
 
-K = np.array([[60.0, 0, 32], [0, 60.0, 32], [0, 0, 1]])
+HEIGHT, WIDTH = 64, 96
+K = np.array([[60.0, 0, 48], [0, 60.0, 32], [0, 0, 1]])
 STILL = np.tile(np.eye(4), (2, 3, 1, 1))
 
 
@@ -16,36 +17,51 @@ def with_pose(change: np.ndarray) -> np.ndarray:
 
 
 def test_intrinsics_broadcast_over_views_and_frames() -> None:
-    cameras = Cameras(STILL, K, 64, 64)
+    cameras = Cameras(STILL, K, HEIGHT, WIDTH)
     assert (cameras.views, cameras.frames) == (2, 3)
     assert cameras.K.shape == (2, 3, 3, 3)
 
 
+def size(cameras: Cameras) -> tuple[int, int]:
+    return cameras.height, cameras.width
+
+
 def test_resizing_keeps_what_the_camera_sees() -> None:
-    cameras = Cameras(STILL, K, 64, 64).resized(128, 32)
-    np.testing.assert_allclose(cameras.K[0, 0], [[30, 0, 16], [0, 120, 64], [0, 0, 1]])
+    resized = Cameras(STILL, K, HEIGHT, WIDTH).resized(128, 48)
+    assert size(resized) == (128, 48)
+    np.testing.assert_allclose(resized.K[1, 2], [[30, 0, 24], [0, 120, 64], [0, 0, 1]])
 
 
 def test_cropping_keeps_pixels_square_and_the_centre_in_place() -> None:
     intrinsics = np.array([[100.0, 0, 100], [0, 100, 30], [0, 0, 1]])
-    wide = Cameras(STILL, intrinsics, 64, 192)
     # Half the size, and 16 of 96 columns cut at either side.
-    np.testing.assert_allclose(wide.cropped(32, 64).K[0, 0], [[50, 0, 34], [0, 50, 15], [0, 0, 1]])
-    # As wide as it was, and taller by a quarter: scaled by 1.25, and 24 columns cut at either side.
-    np.testing.assert_allclose(wide.cropped(80, 192).K[0, 0], [[125, 0, 101], [0, 125, 37.5], [0, 0, 1]])
+    cropped = Cameras(STILL, intrinsics, 64, 192).cropped(32, 64)
+    assert size(cropped) == (32, 64)
+    np.testing.assert_allclose(cropped.K[1, 2], [[50, 0, 34], [0, 50, 15], [0, 0, 1]])
 
 
 def moving() -> Cameras:
+    """The first of two views moves by 15 units in 16 frames and zooms; every frame can be told by its number."""
     c2w = np.tile(np.eye(4), (2, 16, 1, 1))
-    c2w[0, :, 0, 3] = np.linspace(3, 4, 16)
-    return Cameras(c2w, K, 64, 64)
+    c2w[0, :, 0, 3] = 3 + np.arange(16)
+    zoomed = np.tile(K, (2, 16, 1, 1))
+    zoomed[0, :, 0, 0] += np.arange(16)
+    return Cameras(c2w, zoomed, HEIGHT, WIDTH)
 
 
-def test_resampling_keeps_both_ends() -> None:
-    cameras = moving().resampled(6)
-    np.testing.assert_allclose(cameras.c2w[0, :, 0, 3] - 3, np.array([0, 3, 6, 9, 12, 15]) / 15)
+def test_fewer_frames_are_the_nearest_ones() -> None:
+    cameras = moving().resampled(7)
+    assert size(cameras) == (HEIGHT, WIDTH)
+    nearest = [0, 2, 5, 8, 10, 12, 15]  # of 0, 2.5, 5, 7.5, 10, 12.5, 15
+    assert (cameras.c2w[0, :, 0, 3] - 3).tolist() == nearest
+    assert (cameras.K[0, :, 0, 0] - 60).tolist() == nearest
+
+
+def test_impossible_numbers_of_frames() -> None:
     with pytest.raises(RequestError, match="0 frames"):
         moving().resampled(0)
+    with pytest.raises(RequestError, match="-1 frames"):
+        moving().resampled(-1)
     with pytest.raises(RequestError, match="too many"):
         moving().resampled(10**12)
 
@@ -56,7 +72,8 @@ def test_more_frames_than_there_are_lie_between_them() -> None:
     c2w[0, :, :3, :3] = Rotation.from_rotvec(np.radians([[0, 0, 0], [0, 40, 0], [0, 0, 0]])).as_matrix()
     zoom = np.tile(K, (1, 3, 1, 1))
     zoom[0, :, 0, 0] = [60, 60, 90]
-    finer = Cameras(c2w, zoom, 64, 64).resampled(9)
+    finer = Cameras(c2w, zoom, HEIGHT, WIDTH).resampled(9)
+    assert size(finer) == (HEIGHT, WIDTH)
     np.testing.assert_allclose(finer.c2w[:, ::4], c2w, atol=1e-12)
     np.testing.assert_allclose(finer.c2w[0, 1, :3, 3], [0.25, 0.5, 0])
     np.testing.assert_allclose(finer.c2w[0, 6, :3, 3], [1, 2, 2])
@@ -67,19 +84,20 @@ def test_more_frames_than_there_are_lie_between_them() -> None:
 
 def test_one_frame_stands_still() -> None:
     cameras = moving().window(3, 1).resampled(4)
-    np.testing.assert_allclose(cameras.c2w, np.repeat(moving().c2w[:, 3:4], 4, axis=1))
+    np.testing.assert_array_equal(cameras.c2w, np.repeat(moving().c2w[:, 3:4], 4, axis=1))
+    np.testing.assert_array_equal(cameras.K, np.repeat(moving().K[:, 3:4], 4, axis=1))
 
 
 def test_scale_of_the_motion() -> None:
-    assert moving().largest_motion() == pytest.approx(1)
-    assert moving().scaled(0.25).largest_motion() == pytest.approx(0.25)
+    assert moving().largest_motion() == pytest.approx(15)
+    assert moving().scaled(0.25).largest_motion() == pytest.approx(3.75)
 
 
 def test_poses_relative_to_each_views_own_first_frame() -> None:
     c2w = STILL.copy()
     c2w[0, :, 0, 3] = [5, 6, 7]
     c2w[1, :, 2, 3] = [1, 1, 4]
-    relative = Cameras(c2w, K, 64, 64).relative_to_first_frame()
+    relative = Cameras(c2w, K, HEIGHT, WIDTH).relative_to_first_frame()
     np.testing.assert_allclose(relative[0, :, :3, 3], [[0, 0, 0], [1, 0, 0], [2, 0, 0]])
     np.testing.assert_allclose(relative[1, :, :3, 3], [[0, 0, 0], [0, 0, 0], [0, 0, 3]])
 
@@ -100,7 +118,7 @@ def test_poses_relative_to_each_views_own_first_frame() -> None:
 )
 def test_impossible_poses(c2w: np.ndarray, message: str) -> None:
     with pytest.raises(CameraError, match=message):
-        Cameras(c2w, K, 64, 64)
+        Cameras(c2w, K, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +135,7 @@ def test_impossible_poses(c2w: np.ndarray, message: str) -> None:
 )
 def test_impossible_intrinsics(intrinsics: np.ndarray, message: str) -> None:
     with pytest.raises(CameraError, match=message):
-        Cameras(STILL, intrinsics, 64, 64)
+        Cameras(STILL, intrinsics, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize(("height", "width"), [(60, 64), (64, 0), (64, -8), (64.0, 64), (64, float("nan"))])

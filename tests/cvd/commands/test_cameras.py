@@ -13,10 +13,10 @@ import pytest
 from cvd import Cameras
 from cvd.cameras.files import read_colmap, read_transforms, write_colmap, write_realestate, write_transforms
 from cvd.cameras.patterns import pattern_cameras
-from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras, size_of_area
+from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras
 from cvd.commands.cli import main
 from cvd.errors import CVDError
-from cvd.pipeline import Output
+from cvd.request import Output
 from cvd.takes.takes import FinishedTake
 from cvd.weights.model_info import ModelInfo
 
@@ -56,22 +56,6 @@ def assert_same(ours: Cameras, theirs: Cameras) -> None:
     assert (ours.height, ours.width) == (theirs.height, theirs.width)
     np.testing.assert_allclose(ours.c2w, theirs.c2w, atol=1e-9)
     np.testing.assert_allclose(ours.K, theirs.K, atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("size", "native", "multiple", "expected"),
-    [
-        ((1080, 1920), 256, 8, (192, 344)),
-        ((1080, 1920), 256, 64, (192, 320)),
-        ((1920, 1080), 256, 8, (344, 192)),
-        ((512, 512), 256, 64, (256, 256)),
-        ((1, 4000), 64, 64, (64, 4032)),
-    ],
-)
-def test_a_models_size_in_a_files_proportions(
-    size: tuple[int, int], native: int, multiple: int, expected: tuple[int, int]
-) -> None:
-    assert size_of_area(*size, native, multiple) == expected
 
 
 @pytest.mark.parametrize("source", ["--transforms", "--colmap"])
@@ -153,10 +137,25 @@ def test_figures_and_a_picture_without_a_folder(
     assert [row[0] for row in rows] == ["0", "1", "2"]
     assert [row[1] for row in rows] == ["5", "5", "5"]
     assert [row[5] for row in rows] == ["0.5", "0.5", "0.5"]
-    assert rows[0][6:] == ["56.4", "to", "94.1°", "coincides"]
-    assert rows[1][-3:] == ["2", "units,", "0.0°"]
+    assert rows[0][6:] == ["56.4", "to", "94.1°", "coincides", "100%"]
+    assert rows[1][-4:-1] == ["2", "units,", "0.0°"]
     assert iio.imread(tmp_path / "new" / "paths.png").ndim == 3
     assert not (tmp_path / "trajectories.png").exists()
+
+
+def test_overlap_is_the_share_of_a_view_that_view_0_sees_in_the_worst_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    c2w = np.tile(np.eye(4), (3, 3, 1, 1))
+    c2w[1, :, 0, 3] = [0, 0.5, 0.1]
+    K = np.tile(np.array([[80.0, 0, 40], [0, 80, 20], [0, 0, 1]]), (3, 3, 1, 1))
+    K[2, :, :2, :2] *= 2
+    write_transforms(tmp_path / "transforms.json", Cameras(c2w, K, 40, 80))
+    assert run("--transforms", tmp_path / "transforms.json") == 0
+    printed = capsys.readouterr().out
+    # The axes are parallel. Views are 0.5 wide at a distance of 0.5, 1 at 1, and 2 at 2: nothing, 1/2 and 3/4 overlap.
+    assert [line.split()[-1] for line in printed.splitlines() if "80 x 40" in line] == ["100%", "42%", "100%"]
+    assert "at depths around 1 units" in printed
 
 
 def test_a_takes_cameras_are_not_written_over(shot: tuple[Path, Cameras], capsys: pytest.CaptureFixture[str]) -> None:

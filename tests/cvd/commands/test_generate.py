@@ -240,11 +240,13 @@ def test_convert_writes_a_model_that_generates_the_same(
 ) -> None:
     assert run("convert", "--model", official_folder, "--out", tmp_path / "model") == 0
     assert capfd.readouterr().err == ""
-    common = ("--pattern", "circle", "--size", "32x32", "--steps", "1", "--frames", "2")
+    # In smaller images the deepest feature map has one pixel, and its group norm magnifies rounding by thousands.
+    common = ("--pattern", "circle", "--size", "96x64", "--steps", "1", "--frames", "2")
     for model, out in ((official_folder, "a"), (tmp_path / "model", "b")):
         assert run("generate", "--model", model, *common, "--out", tmp_path / out) == 0
-    name = "view_01/0002.png"
-    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    np.testing.assert_allclose(*(np.load(tmp_path / out / "latents.npy") for out in ("a", "b")), atol=1e-3)
+    frames = (iio.imread(tmp_path / out / "view_01" / "0002.png").astype(int) for out in ("a", "b"))
+    np.testing.assert_allclose(*frames, atol=1, rtol=0)
 
 
 def test_convert_writes_over_nothing_but_other_models(

@@ -1,4 +1,4 @@
-"""Rendered videos that several tests of the evaluation look at."""
+"""Rendered videos for several tests of the evaluation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Recovered poses against known ones, and the areas that sum up their errors."""
+"""Estimated poses compared with known poses, and areas under the error curves."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ K = np.array([[200.0, 0, 128], [0, 200, 128], [0, 0, 1]])
 
 
 def test_areas_by_hand() -> None:
-    # Recall rises to 1/2 at an error of 1 and to 1 at 3: below 4 lie a triangle, a trapezium and a rectangle.
+    # Recall rises to 1/2 at error 1 and to 1 at error 3. The area up to 4 is a triangle, a trapezium and a rectangle.
     assert error_auc([3.0, 1.0], [4.0]) == [pytest.approx((0.25 + 1.5 + 1) / 4)]
     assert error_auc([0.0, 0.0], [5.0]) == [pytest.approx(1)]
     assert error_auc([30.0, np.inf], [5, 10]) == [0, 0]
@@ -66,7 +66,7 @@ def test_summary_of_failures_and_of_nothing() -> None:
 
 
 class TestRenderedRoom:
-    """The cameras a room was rendered through are found in its frames."""
+    """The cameras of a rendered room are found in its frames."""
 
     @pytest.fixture(scope="class")
     def features(self, room: Room) -> list:

@@ -1,4 +1,4 @@
-"""`python -m cvd evaluate` on takes as `generate` writes them."""
+"""`python -m cvd evaluate` on takes in the layout that `generate` writes."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ from support.rendered import Room
 
 from cvd.cameras import Cameras
 from cvd.cameras.files import write_transforms
-from cvd.cameras.patterns import look_at, path_to
 from cvd.commands.cli import main
-from cvd.pipeline import Output
+from cvd.request import Output
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Solid, intrinsics
 from cvd.takes.export import write_frames
 from cvd.takes.takes import view_folder, write_take
+from protocol.geometry import look_at, path_to
 
 
 def evaluate(*arguments: str | Path) -> int:
@@ -89,7 +89,7 @@ def test_identical_cameras_and_fewer_frames(room: Room, tmp_path: Path) -> None:
     assert document["camera_fidelity"]["poses"] == 2
 
 
-def test_the_starters_world_has_figures_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_starters_world_has_measures_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ends = np.array([[0.3, 0.1, 0.0], [-0.3, -0.1, 0.0]])
     c2w = np.stack([path_to(end, look_at(end), 3) for end in ends])
     ball = Solid("sphere", "red", x=0.0, z=1.1, size=0.34)

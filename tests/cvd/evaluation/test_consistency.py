@@ -1,4 +1,4 @@
-"""Distances from epipolar lines by hand, and consistency of what was rendered."""
+"""Distances from epipolar lines in simple cases, and consistency of rendered views."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_the_distance_from_a_horizontal_line_is_that_of_rows() -> None:
 
 
 def test_the_distance_is_the_mean_of_both_images() -> None:
-    # With the second image twice as large, rows are twice as far apart there: 6 pixels in one, 3 in the other.
+    # The second image is twice as large, so the distance of the rows is 6 pixels in it and 3 in the first.
     F = np.linalg.inv(np.diag([2.0, 2, 1])).T @ SIDEWAYS
     distance = symmetric_epipolar_distance(F, np.array([[10.0, 20]]), np.array([[50.0, 46]]))
     np.testing.assert_allclose(distance, (6 + 3) / 2)
@@ -71,25 +71,25 @@ def test_projections_of_the_same_points_obey_the_cameras(seed: int) -> None:
         assert geometry.degenerate == (not centre.any())
         np.testing.assert_allclose(geometry.distances(x, y), 0, atol=1e-6)
         np.testing.assert_allclose(geometry.reverse.distances(y, x), 0, atol=1e-6)
-        # Whichever way the lines run, one of these leads away from them.
+        # One of these steps leads away from the lines, whatever their direction is.
         assert max(geometry.distances(x, y + step).max() for step in ([0, 3], [3, 0])) > 0.5
 
 
-def test_one_frames_figures() -> None:
+def test_one_frames_measures() -> None:
     x = np.array([[10.0, 20], [30, 40], [50, 50], [60, 10]])
     y = x + [[5, 0], [5, 0.5], [5, 2], [5, 4]]
     found = ViewMatches((0, 1), 0, matches(x, y, keypoints=8))
-    figures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found, correct_within=0.01)
-    assert (figures.matches, figures.precision, figures.matching_score) == (4, 0.5, 0.25)
-    assert figures.median_distance == pytest.approx(1.25)
-    assert not figures.degenerate
+    measures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found, correct_within=0.01)
+    assert (measures.matches, measures.precision, measures.matching_score) == (4, 0.5, 0.25)
+    assert measures.median_distance == pytest.approx(1.25)
+    assert not measures.degenerate
 
 
 def test_a_frame_without_matches_is_not_precise() -> None:
     found = ViewMatches((0, 1), 0, matches(np.zeros((0, 2)), np.zeros((0, 2)), keypoints=0))
-    figures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found)
-    assert (figures.matches, figures.precision, figures.matching_score) == (0, 0, 0)
-    assert np.isnan(figures.median_distance)
+    measures = frame_consistency(two_cameras(np.eye(3), np.array([0.1, 0, 0])), found)
+    assert (measures.matches, measures.precision, measures.matching_score) == (0, 0, 0)
+    assert np.isnan(measures.median_distance)
 
 
 def test_a_point_outside_the_other_image_cannot_be_seen_there() -> None:
@@ -122,7 +122,7 @@ def test_rendered_views_agree_and_unrelated_ones_do_not(name: str, room: Room) -
 
 @matchers
 def test_points_are_in_pixels_of_the_image_as_given(name: str, room: Room) -> None:
-    """Enlarging an image enlarges its points' coordinates, its corner being the origin: no half pixel goes astray."""
+    """In an enlarged image all coordinates are larger by the same factor, because the origin is the image's corner."""
     matcher = load_matcher(name)
     small = room.videos[0, 0, :80, :80]
     large = small.repeat(2, 0).repeat(2, 1)

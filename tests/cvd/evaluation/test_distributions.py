@@ -1,4 +1,4 @@
-"""FID and KID of distributions whose distance is known."""
+"""FID and KID of distributions with a known distance."""
 
 import numpy as np
 import pytest

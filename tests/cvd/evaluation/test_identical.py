@@ -1,4 +1,4 @@
-"""Views with the same cameras are compared, others are not."""
+"""Only views with the same cameras are compared."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What `evaluate` does where the packages that it needs are not installed."""
+"""What `evaluate` does if packages that it needs are not installed."""
 
 import sys
 from pathlib import Path

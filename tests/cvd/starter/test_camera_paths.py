@@ -1,4 +1,4 @@
-"""Camera paths start together, stay above the ground, and move as their kinds say."""
+"""Camera paths start at one pose, stay above the ground, and move according to their kind."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_pairs_share_their_first_frame_and_stay_above_the_ground():
         assert heights.min() > 0.1
         assert pair.c2w[..., 1, 3].max() <= LOWEST
         identical += np.array_equal(pair.c2w[0], pair.c2w[1]) and np.array_equal(pair.zoom[0], pair.zoom[1])
-    assert 0.2 < identical / 300 < 0.4, "a good quarter follows one path twice, and a few are both static"
+    assert 0.2 < identical / 300 < 0.4, "IDENTICAL_SHARE of the pairs, and pairs with two static paths"
 
 
 @pytest.mark.parametrize("kind", KINDS)

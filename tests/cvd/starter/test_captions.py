@@ -1,4 +1,4 @@
-"""Captions say what is in the scene, whatever the phrasing."""
+"""Captions in every phrasing describe the scene."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_the_main_phrasing(scene: Scene, expected: str):
 
 
 def read(phrase: str) -> list[tuple]:
-    """What a list of solids names: (colour, shape, material, motion) of each."""
+    """(colour, shape, material, motion) of each solid that a phrase names."""
     named = []
     for part in re.split(r", | and ", phrase):
         adjectives = part.split()

@@ -1,4 +1,4 @@
-"""Where solids are in the image: as wide as they are rendered."""
+"""The cells of a solid contain its rendered pixels."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from cvd.starter.world import SHAPES, Ground, Scene, Solid, intrinsics
 
 
 def test_a_rendered_solid_lies_in_its_cells():
-    """Against a rendering of the same view without the solids, in light without shadows on the ground."""
+    """Pixels of solids are found by comparison with a rendering of the same view without solids."""
     for seed in range(20):
         drawn = draw(np.random.default_rng(seed), views=1, frames=4)
         solids = tuple(replace(solid, colour="red") for solid in drawn.scene.solids)
@@ -24,7 +24,7 @@ def test_a_rendered_solid_lies_in_its_cells():
         cells = solid_cells(scene, c2w, K, times)
         assert red_cells.any()
         assert not (red_cells & ~cells).any()
-        assert cells.sum() < 3 * red_cells.sum() + 40  # boxes, hidden parts and borders included
+        assert cells.sum() < 3 * red_cells.sum() + 40  # cells include boxes, hidden parts and borders
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,12 +1,12 @@
-"""The renderer's geometry: colours appear where projected points fall, in every view, at every moment."""
+"""The renderer's geometry: colours appear at projected points, in every view and at every time."""
 
 import numpy as np
 import pytest
 from support.starter_scenes import IDENTITY, SIZE, centroid, image_at, project, red
 
-from cvd.cameras.patterns import look_at, path_to
 from cvd.starter.render import render
 from cvd.starter.world import CAMERA_HEIGHT, SHAPES, Ground, Scene, Sky, Solid, ground_from_camera, intrinsics
+from protocol.geometry import look_at, path_to
 
 RED_BALL = Solid("sphere", "red", x=0.1, z=1.1, size=0.3)
 SCENE = Scene((RED_BALL,), Ground("white"))
@@ -21,7 +21,7 @@ POSES = [IDENTITY, end_pose(0.5, 0, 0), end_pose(-0.3, -0.4, 0.1), end_pose(0, 0
 
 
 def shadow(scene: Scene) -> np.ndarray:
-    """(H, W) where the ground of a scene is darker than without its solids."""
+    """(H, W) bool: True where the ground of a scene is darker than without its solids."""
     empty = Scene((), scene.ground, scene.sky)
     with_solids, without = render([scene, empty], np.stack([IDENTITY] * 2)).astype(int)
     return (without - with_solids > 40).all(-1)
@@ -43,7 +43,7 @@ def test_a_ball_appears_where_its_centre_projects(pose: np.ndarray):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_solid_looks_the_same_whatever_is_beside_it(shape: str):
-    """Casting rays only where a solid may be seen leaves nothing of it out."""
+    """The box in which rays are tested against a solid contains the whole solid."""
     solid = Solid(shape, "red", x=0.0, z=1.0, size=0.4, yaw=0.3)
     beside = Solid("cube", "blue", x=0.5, z=1.6, size=0.2)
     alone, together = render(
@@ -103,7 +103,7 @@ def test_nearer_solids_hide_farther_ones():
 @pytest.mark.parametrize(("azimuth", "side"), [(-np.pi / 2, 1), (np.pi / 2, -1)])
 def test_shadows_fall_away_from_the_sun(azimuth: float, side: int, shape: str):
     sky = Sky(azimuth=azimuth, elevation=0.7)
-    solid = Solid(shape, "white", 0, 1.0, 0.3, yaw=np.pi / 2)  # a torus faces the sun, which shines through its hole
+    solid = Solid(shape, "white", 0, 1.0, 0.3, yaw=np.pi / 2)  # a torus faces the sun, and light falls through its hole
     found = shadow(Scene((solid,), Ground("white"), sky))
     tip = solid.centre() - sky.sun_direction * solid.centre()[1] / sky.sun_direction[1]
     assert side * (centroid(found)[0] - SIZE / 2) > 3
@@ -157,7 +157,7 @@ def test_a_patterned_ground_has_two_tones_of_one_hue_and_a_plain_one_has_one(pat
 def test_a_patterned_solid_has_two_tones_of_one_hue(material: str):
     solids = [Solid("cube", "red", 0, 1.0, 0.45, material=m) for m in ("plain", material)]
     plain, patterned = render([Scene((s,), Ground("white")) for s in solids], np.stack([IDENTITY] * 2))
-    assert (red(plain) != red(patterned)).sum() <= 2  # at edges that mix with the ground
+    assert (red(plain) != red(patterned)).sum() <= 2  # pixels at edges, which are mixed with the ground
     front = slice(int(project((0, 0.35, 0.78))[1]), int(project((0, 0.1, 0.78))[1])), slice(48, 80)
     assert plain[front][..., 0].std() < 8 < 20 < patterned[front][..., 0].std()
 

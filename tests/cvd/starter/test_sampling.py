@@ -1,4 +1,4 @@
-"""Sampled scenes: everything in them can be seen in frame 0, stands apart, and stays where it can be followed."""
+"""Sampled scenes: every solid is visible in frame 0, touches no other solid, and stays in view."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def scenes() -> list[Scene]:
 
 
 def visible(solids: tuple[Solid, ...], index: int) -> np.ndarray:
-    """(H, W) where one of several solids is seen: it alone is white, on black under an overcast sky."""
+    """(H, W) bool: True where one solid is visible. It is rendered in white, everything else in black."""
     painted = tuple(
         Solid(s.shape, "white" if i == index else "black", s.x, s.z, s.size, s.yaw) for i, s in enumerate(solids)
     )

@@ -1,4 +1,4 @@
-"""Rays meet the unit solids where their surfaces are, and normals point out of them."""
+"""Rays hit the unit solids on their surfaces, and normals point outwards."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from cvd.starter.shapes import CONE_RADIUS, CYLINDER_RADIUS, INTERSECTIONS, TORU
 
 
 def outside(shape: str, points: np.ndarray) -> np.ndarray:
-    """(N,) negative inside of a unit solid, positive outside, 0 on its surface; ``points`` (3, N)."""
+    """(N,) values for `points` (3, N): negative inside a unit solid, positive outside, 0 on its surface."""
     x, y, z = points
     if shape == "sphere":
         return np.linalg.norm(points, axis=0) - 0.5
@@ -22,7 +22,7 @@ def outside(shape: str, points: np.ndarray) -> np.ndarray:
 
 
 def rays(seed: int, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    """Rays from above the ground on which the unit solids stand to points around them."""
+    """Rays that start above the ground of the unit solids, towards points around the solids."""
     rng = np.random.default_rng(seed)
     origins = rng.normal(size=(3, count))
     origins = 2 * origins / np.linalg.norm(origins, axis=0)
@@ -44,7 +44,7 @@ def test_hits_are_the_first_points_on_the_surface(shape: str):
     tolerance = 0.007 if shape == "torus" else 1e-3
     points = origins[:, hit] + t[hit] * directions[:, hit]
     assert abs(outside(shape, points)).max() < tolerance
-    # Marching along every ray in small steps meets the solid when, and not before, the hit says so.
+    # Small steps along every ray reach the solid at the hit, and not before it.
     share = np.linspace(0, 1, 400)[:, None]
     reach = np.where(hit, t, 3.5 / np.linalg.norm(directions, axis=0)) * np.where(hit, 0.999, 1)
     marched = np.stack([outside(shape, origins + s * reach * directions) for s in share])
@@ -57,7 +57,7 @@ def test_hits_are_the_first_points_on_the_surface(shape: str):
 
 @pytest.mark.parametrize("shape", INTERSECTIONS)
 def test_rays_that_leave_a_lit_surface_do_not_meet_it_again(shape: str):
-    """No solid that is convex shadows itself; a torus may, but not where the light comes from outside."""
+    """A convex solid does not shadow itself. A torus may, but not on its outer side."""
     origins, directions = (torch.tensor(array).float() for array in rays(1))
     t, normals = INTERSECTIONS[shape](origins, directions)
     hit = torch.isfinite(t)

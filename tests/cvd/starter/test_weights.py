@@ -1,4 +1,4 @@
-"""The model that ships: small, in half precision, and as good as the documentation says it is, on a case or two."""
+"""The shipped model: it is small, in half precision, and good in two cases that the documentation describes."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 import cvd.starter
 from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.cameras.patterns import pattern_cameras
-from cvd.weights.model_info import find_info
+from cvd.weights.model_info import STARTER, read_info
 
 WEIGHTS = Path(cvd.starter.__file__).parent / "weights"
-SIZE = find_info("starter").native_size
+SIZE = read_info(STARTER).sizes.native
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_it_is_small_and_in_half_precision() -> None:
 
 
 def test_views_of_one_trajectory_are_one_video(pipe: CollaborativeVideoPipeline) -> None:
-    """The paper's appendix A.4, from different noise in the two views."""
+    """The test of the paper's appendix A.4. The two views start from different noise."""
     camera = pattern_cameras("circle", 2, SIZE, SIZE, frames=16)
     cameras = Cameras(camera.c2w[[1, 1]], camera.K[[1, 1]], SIZE, SIZE)
     prompts = ("a red cube on a green floor", "a white sphere and a blue cone on an orange checkered floor")

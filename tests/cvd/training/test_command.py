@@ -1,4 +1,4 @@
-"""`python -m cvd train`: from a model to a model, from nothing to a shipped one, and what is said when it cannot be."""
+"""`python -m cvd train`: training of a given model, shipping a model, and error messages."""
 
 from pathlib import Path
 
@@ -7,9 +7,10 @@ import torch
 from support.tiny_training import tiny_model
 
 from cvd.commands.cli import main
-from cvd.pipeline import CollaborativeVideoPipeline, find_info
+from cvd.pipeline import CollaborativeVideoPipeline
 from cvd.training.checkpoints import newest_checkpoint
 from cvd.training.model import save_model
+from cvd.weights.model_info import read_info
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_a_model_is_trained_on_and_comes_out_whole(model: Path, tmp_path: Path, 
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all(".epipolar_module." in name for name in changed)
-    assert find_info(run) == find_info(model)
+    assert read_info(run) == read_info(model)
 
 
 def test_the_image_part_of_a_model_is_trained_in_place(model: Path, tmp_path: Path):
@@ -56,7 +57,7 @@ def test_a_run_ships_in_half_precision_as_the_pipeline_loads_it(model: Path, tmp
     shipped, whole = (CollaborativeVideoPipeline.from_pretrained(f) for f in (tmp_path / "weights", model))
     for name, value in whole.unet.state_dict().items():
         torch.testing.assert_close(shipped.unet.state_dict()[name], value, atol=1e-3, rtol=1e-3)
-    assert shipped.model_info == whole.model_info
+    assert shipped.info == whole.info
 
 
 @pytest.mark.parametrize(

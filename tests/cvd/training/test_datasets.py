@@ -1,4 +1,4 @@
-"""Data sets, on clips rendered in their layouts: the frames, cameras and captions that belong together."""
+"""Data sets on rendered clips: frames, cameras and captions of a sample fit each other."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def number_of(frame: np.ndarray, frames: np.ndarray) -> int:
-    """Which of the clip's frames it is."""
+    """The index of a frame in the clip."""
     return int(np.abs(frames.astype(int) - frame).mean((1, 2, 3)).argmin())
 
 
@@ -59,7 +59,7 @@ def test_a_clip_is_folded_at_its_middle_into_two_videos_with_the_cameras_of_thei
 
 
 def test_wide_frames_are_cropped_as_their_intrinsics_are(tmp_path: Path):
-    """Rendering with the sample's cameras gives the sample's frames."""
+    """A rendering with the sample's cameras gives the sample's frames."""
     clip = write_realestate_clip(tmp_path, "hall", seed=3, frames=7, width=224, height=128)
     sample = RealEstate(tmp_path, 64, 64, "train").sample(rng(), PAIR)
 
@@ -123,14 +123,14 @@ def test_videos_are_sampled_with_even_strides(name: str, caption: str, videos: P
         assert sample.caption == caption
         assert sample.cameras is None
         assert sample.frames.shape == (1, 4, 32, 32, 3)
-        np.testing.assert_allclose(np.diff(brightness), stride, atol=0.6)  # the codec's rounding
+        np.testing.assert_allclose(np.diff(brightness), stride, atol=0.6)  # rounding errors of the codec
         assert stride > 0.5
         found.add((round(brightness[0]), round(stride)))
     assert len(found) > 5
 
 
 def test_a_copy_is_warped_by_the_homography_that_it_comes_with(tmp_path: Path):
-    """Colours tell where in the original a pixel of the copy comes from."""
+    """The colour of a pixel is its position in the original."""
     y, x = np.meshgrid(np.arange(64) + 0.5, np.arange(64) + 0.5, indexing="ij")
     ramp = np.round(np.stack([3 * x, 3 * y, np.full_like(x, 99)], -1)).astype(np.uint8)
     (tmp_path / "ramp").mkdir()
@@ -149,7 +149,7 @@ def test_a_copy_is_warped_by_the_homography_that_it_comes_with(tmp_path: Path):
     inner = np.argwhere(seen[3])[::50]
     for row, column in inner:
         source = np.linalg.inv(sample.homographies[3]) @ (column + 0.5, row + 0.5, 1)
-        # At the border the colours of the outermost pixels go on.
+        # Beyond the centres of the outermost pixels the colour is constant.
         expected = 3 * np.clip(source[:2] / source[2], 0.5, 63.5)
         np.testing.assert_allclose(copy[3, row, column, :2], expected, atol=1.5)
     assert (copy[3][~seen[3]] == 0).all()
@@ -182,7 +182,7 @@ def test_scenes_of_several_colours_are_drawn_more_often_than_they_occur():
 
 
 def is_of_one_colour(caption: str) -> bool:
-    return len({word for word in caption.replace(",", "").split() if word in PALETTE}) == 2  # with the ground's
+    return len({word for word in caption.replace(",", "").split() if word in PALETTE}) == 2  # including the ground's
 
 
 def test_solids_count_more_than_ground_and_sky(pool: Path):
@@ -278,7 +278,7 @@ def test_batches_are_the_same_for_any_number_of_workers_and_from_any_start():
 
 
 class Noted(Procedural):
-    """Keeps what it has given."""
+    """Procedural scenes that records its samples."""
 
     def __init__(self):
         super().__init__(SIDE, SIDE, FACTOR)

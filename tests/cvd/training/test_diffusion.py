@@ -1,4 +1,4 @@
-"""What the loss of the diffusion stages counts."""
+"""The weights in the loss of the diffusion stages."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def test_a_velocity_counts_as_the_noise_it_implies() -> None:
 
 
 def test_layouts_are_learned_where_there_is_most_noise() -> None:
-    """The same error weighs more there, and such timesteps are drawn more often; views of a scene share theirs."""
+    """Noisy timesteps have more weight and are drawn more often. Views of a scene share a timestep."""
     drawn: list[torch.Tensor] = []
 
     def off_by_one(noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
@@ -60,5 +60,5 @@ def test_latents_of_more_weight_count_more() -> None:
 
     scheduler = official_scheduler()
     alphas = scheduler.alphas_cumprod
-    # One of four latents is wrong: a quarter of the error, or four sevenths of it.
+    # One of four latents is wrong. Its share of the weights is 1/4 without weights, and 4/7 with them.
     assert loss(weight) / loss(None) == pytest.approx((4 / 7) / (1 / 4), rel=1e-3)

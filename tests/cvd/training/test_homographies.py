@@ -1,4 +1,4 @@
-"""Training on clips paired with warped copies: the attention's lines, and the pixels that do not count."""
+"""Training on pairs of a clip and a warped copy: the attention bias, and pixels that do not count."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from cvd.training.video import EpipolarStage
 
 @pytest.mark.parametrize("without_baseline", ["line", "point"])
 def test_a_homography_gives_the_bias_that_a_turned_camera_gives(without_baseline: str):
-    """Cameras at one place see each other's images through a homography."""
+    """The images of cameras at one place are related by a homography."""
     K = np.array([[60, 0, 32], [0, 60, 32], [0, 0, 1.0]])
     c2w = np.tile(np.eye(4), (2, 3, 1, 1))
     c2w[1, :, :3, :3] = Rotation.from_rotvec([[0, 0, 0], [0, 0.1, 0.05], [0.05, 0.2, 0.1]]).as_matrix()
     cameras = EpipolarBias(Cameras(c2w, K, 64, 64), torch.float32, "cpu", without_baseline=without_baseline)
     homographies = K @ c2w[1, :, :3, :3].swapaxes(-1, -2) @ np.linalg.inv(K)
 
-    # The camera bias takes integer-centred pixels for those of K, as the official weights were trained.
+    # The camera bias uses integer-centred pixels with K, because the official weights were trained so.
     corner = (TO_CORNER @ homographies @ np.linalg.inv(TO_CORNER))[None]
     bias = HomographyBias(corner, 64, 64, "cpu", without_baseline)
 
@@ -63,14 +63,14 @@ def test_errors_where_nothing_is_seen_do_not_count():
 
         return diffusion_loss(official_scheduler(), latents, predict, seed=0, weight=weight).item()
 
-    generator = torch.Generator().manual_seed(0)  # as the loss draws: timesteps first
+    generator = torch.Generator().manual_seed(0)  # the loss draws timesteps first, too
     torch.randint(0, 1000, (2, 2), generator=generator)
     seen["noise"] = torch.randn(latents.shape, generator=generator)
     offset = torch.zeros_like(latents)
     offset[..., 0] = 5.0
     assert loss(offset, None) > 0.1
     assert loss(offset, weight) == 0.0
-    # The weight changes nothing where the error is the same everywhere.
+    # The weight has no effect if all errors are equal.
     even = torch.full_like(latents, 0.5)
     assert loss(even, weight) == pytest.approx(loss(even, None), rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""Two processes that train on their own and meet at their mean."""
+"""Two processes that take their own steps and average their parameters."""
 
 import os
 import time
@@ -23,7 +23,7 @@ def _join(rank: int, port: int) -> None:
 
 
 class _UnevenStage(DecoderStage):
-    """Takes much longer in the second process."""
+    """A stage that is much slower in the second process."""
 
     def forward(self, batch: Batch) -> torch.Tensor:
         time.sleep(0.3 * int(os.environ["RANK"]))

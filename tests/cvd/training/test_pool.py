@@ -1,4 +1,4 @@
-"""Pools: files that hold what was drawn, the same whatever number of processes renders them."""
+"""Pools: their files hold the drawn scenes, for any number of processes."""
 
 from pathlib import Path
 

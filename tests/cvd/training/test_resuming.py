@@ -1,4 +1,4 @@
-"""Checkpoints: a training goes on as if it had never stopped, and old checkpoints go."""
+"""Checkpoints: a continued training gives the same result as an uninterrupted one, and old checkpoints are deleted."""
 
 import os
 from pathlib import Path

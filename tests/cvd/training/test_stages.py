@@ -1,4 +1,4 @@
-"""Two steps of every stage: which parameters move, and what is written."""
+"""Two steps of every stage: which parameters change, and which files are written."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_stage_moves_its_own_parameters_only(name: str, tmp_path: Path):
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert all(trains(key) for key in changed)
     own = {key for key in before if trains(key)}
-    # Biases ahead of a normalisation, and words that no caption had, have no gradient.
+    # Biases before a normalisation, and words that are in no caption, have no gradient.
     assert len(changed) > 0.9 * len(own), sorted(own - changed)
     assert (tmp_path / name / "final.png").stat().st_size > 0
     assert list((tmp_path / name / "logs").iterdir())
@@ -105,8 +105,8 @@ def test_the_autoencoder_learns_and_scales_its_latents_to_unit_variance(tmp_path
 
 
 def test_a_models_latents_stay_near_what_its_unet_has_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """While its autoencoder goes on learning; from scratch nothing holds them."""
-    # This one has learnt nothing: its pixels' error is 4, where one that has learnt is at 0.2.
+    """The loss keeps the latents of a model near what they were. Without a model it does not."""
+    # The weight is larger here, because an untrained autoencoder has a pixel loss of 4, a trained one of 0.2.
     monkeypatch.setattr(autoencoder, "DRIFT_WEIGHT", 20 * autoencoder.DRIFT_WEIGHT)
 
     scenes = AutoencoderStage(tiny_model().vae, tmp_path)
@@ -116,7 +116,7 @@ def test_a_models_latents_stay_near_what_its_unet_has_learnt(tmp_path: Path, mon
     def drift(of_model: bool) -> float:
         model, folder = tiny_model(), tmp_path / str(of_model)
         scale = model.vae.config.scaling_factor / encode(model.vae, frames).std().item()
-        model.vae.register_to_config(scaling_factor=scale)  # before the stage notes what the latents are
+        model.vae.register_to_config(scaling_factor=scale)  # before the stage copies the autoencoder
         before = encode(model.vae, frames)
         stage = AutoencoderStage(model.vae, folder, model if of_model else None)
         trainer(stage, folder / "autoencoder", Settings(steps=40, batch_size=4, ema_decay=0.8)).fit()
@@ -151,7 +151,7 @@ def test_a_wrong_hue_counts_more_than_a_wrong_brightness():
 
 
 def test_gradients_are_accumulated_over_batches(tmp_path: Path):
-    """A step of two batches has the loss and the gradient of their mean."""
+    """A step of two batches has the mean loss, and the gradient of the mean loss."""
     training = trainer(DecoderStage(tiny_model().vae, tmp_path), tmp_path, Settings(steps=1, accumulation=2))
     batches = Batches(training.data, 2, training.stage.request, rank=0, first=0).load(0)
     drawn = [next(batches), next(batches)]
@@ -194,11 +194,11 @@ def test_scenes_that_train_together_do_not_see_each_other(make: type[EpipolarSta
 
     for scene, expected in enumerate(alone):
         torch.testing.assert_close(together[scene::2], expected, rtol=1e-4, atol=1e-4)
-    assert (together - unsynchronised).abs().amax((1, 2, 3, 4)).min() > 1e-2  # there is something to get wrong
+    assert (together - unsynchronised).abs().amax((1, 2, 3, 4)).min() > 1e-2  # synchronisation has an effect
 
 
 def scene_of(batch: Batch, scene: int, scenes: int) -> Batch:
-    """Captions and cameras of one scene of a batch."""
+    """The captions and cameras of one scene of a batch."""
     c2w, K = (array[scene::scenes] for array in (batch.cameras.c2w, batch.cameras.K))
     cameras = Cameras(c2w, K, batch.cameras.height, batch.cameras.width)
     return replace(batch, captions=batch.captions[scene::scenes], frames=None, cameras=cameras, weight=None)

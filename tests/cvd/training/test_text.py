@@ -1,4 +1,4 @@
-"""The starter tokenizer: the captions' words are single tokens, everything else still encodes."""
+"""The starter tokenizer: each word of the captions is one token, and other text can be encoded."""
 
 from pathlib import Path
 

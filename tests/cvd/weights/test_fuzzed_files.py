@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from cvd import Cameras
 from cvd.cameras.files import cameras_from_realestate, read_colmap, read_transforms
-from cvd.cameras.patterns import PATTERNS, pattern_cameras
+from cvd.cameras.patterns import pattern_cameras
 from cvd.commands.prompts import read_prompts
 from cvd.errors import CameraError, CVDError, RequestError
 from cvd.takes.takes import read_take
+from protocol.geometry import PATTERNS
 
 quick = settings(max_examples=150, deadline=None)
 

@@ -1,4 +1,4 @@
-"""The starter model's benchmark: its cases, what switching synchronisation off does, and going on where it stopped."""
+"""The starter model's benchmark: its cases, its arms, and a second run in the same folder."""
 
 import json
 from pathlib import Path
@@ -22,17 +22,17 @@ def test_cases_do_not_depend_on_how_many_there_are() -> None:
     assert len({case.prompt for case in more}) == 3
 
 
-def test_figures_of_ground_truth_are_taken_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_measures_of_ground_truth_are_taken_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--out", str(tmp_path), "--prompts", "1", "--arms", "rendered", "unrelated"]
     assert starter_benchmark.main(arguments) == 0
     assert "score of rendered pairs" in capsys.readouterr().out
     document = json.loads((tmp_path / "benchmark.json").read_text())
-    scores = {arm: figures["score"] for arm, figures in document["arms"].items()}
+    scores = {arm: measures["score"] for arm, measures in document["arms"].items()}
     assert scores["rendered"] > 0.8
     assert scores["unrelated"] < 0.3
     assert document["arms"]["rendered"]["colours_right"] == 1
-    figures = tmp_path / "rendered" / "00" / "figures.json"
-    figures.write_text(json.dumps(json.loads(figures.read_text()) | {"score": 0.125}))
+    measures = tmp_path / "rendered" / "00" / "measures.json"
+    measures.write_text(json.dumps(json.loads(measures.read_text()) | {"score": 0.125}))
     assert starter_benchmark.main(arguments) == 0
     assert json.loads((tmp_path / "benchmark.json").read_text())["arms"]["rendered"]["score"] == 0.125
 

@@ -1,12 +1,12 @@
-"""Objects of the starter model's world, found where they were put."""
+"""Objects of the starter model's world are found at their known places."""
 
 import numpy as np
 import pytest
 
-from cvd.cameras.patterns import look_at, path_to
-from cvd.evaluation.starter.objects import Surroundings, find_objects, find_surroundings, oklab
+from cvd.evaluation.starter.objects import find_objects, oklab
 from cvd.starter.render import render
 from cvd.starter.world import PALETTE, SKIES, Ground, Scene, Sky, Solid, ground_from_camera, intrinsics
+from protocol.geometry import look_at, path_to
 
 BALL = Solid("sphere", "red", x=-0.3, z=1.1, size=0.32)
 CUBE = Solid("cube", "blue", x=0.22, z=1.0, size=0.3, yaw=0.4)
@@ -72,9 +72,9 @@ def test_objects_are_found_through_a_zoom() -> None:
 
 @pytest.mark.parametrize("sky", SKIES)
 @pytest.mark.parametrize("ground", [Ground("black"), Ground("white", "striped"), Ground("orange", "checkered")])
-def test_the_surroundings_are_found(ground: Ground, sky: str) -> None:
-    found = find_surroundings(video(BALL, CUBE, ground=ground, sky=Sky(sky)), PATH, intrinsics_of(128))
-    assert found == Surroundings(ground.colour, sky)
+def test_objects_are_told_from_every_ground_and_sky(ground: Ground, sky: str) -> None:
+    found = find_objects(video(BALL, CUBE, ground=ground, sky=Sky(sky)), PATH, intrinsics_of(128))
+    assert [sorted(region.colour for region in frame) for frame in found] == [["blue", "red"]] * 3
 
 
 def test_an_empty_world_has_no_objects() -> None:

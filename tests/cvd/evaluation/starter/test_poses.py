@@ -1,14 +1,14 @@
-"""The starter model's cameras, found by aligning the ground of rendered frames."""
+"""Poses of the starter model's world are found by aligning the ground of rendered frames."""
 
 import numpy as np
 import pytest
 
 from cvd.cameras import Cameras
-from cvd.cameras.patterns import look_at, path_to
 from cvd.evaluation.camera_fidelity import rotation_angle
 from cvd.evaluation.starter.poses import aligned_camera_fidelity, asks_for_telling_ground, follow_camera
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Sky, Solid, intrinsics
+from protocol.geometry import look_at, path_to
 
 FRAMES = 8
 BALL = Solid("sphere", "blue", x=-0.2, z=1.0, size=0.32, velocity=(-0.3, 0.2))
@@ -29,7 +29,7 @@ def video_of(scene: Scene, lenses: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("pattern", "zoom"), [("checkered", 1.0), ("dotted", 1.0), ("dotted", 1.2)])
 def test_the_way_it_was_rendered_along(pattern: str, zoom: float) -> None:
-    """Past a ball that rolls, and while the lens changes."""
+    """The poses are found with a rolling ball in the scene, and while the lens changes."""
     lenses = K.copy()
     lenses[:, :2, :2] *= np.linspace(1, zoom, FRAMES)[:, None, None]
     found = follow_camera(video_of(Scene(SCENE.solids, Ground("red", pattern), SCENE.sky), lenses), lenses)

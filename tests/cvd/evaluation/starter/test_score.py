@@ -1,4 +1,4 @@
-"""The starter's score: high for what was rendered, low for what does not belong together."""
+"""The starter's score: high for rendered pairs, low for unrelated pairs."""
 
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ from cvd.starter.sampling import sample_scene
 from cvd.starter.world import intrinsics
 
 SIDEWAYS = PairGeometry(np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]]), degenerate=False)
-"""A point stays in its row."""
+"""The geometry of a camera that moves along x: a point stays in its row."""
 
 
 def region(colour: str, x: float, y: float, cut: bool = False) -> Region:
@@ -83,7 +83,7 @@ def test_views_without_any_object_are_no_success() -> None:
 
 
 def test_rendered_pairs_score_high_and_unrelated_ones_low() -> None:
-    """The bounds that the score has to keep before it says anything about the model, without help from features."""
+    """The bounds that make the score trustworthy, here without matches of features."""
     related, unrelated, right, wrong = [], [], [], []
     for case, other in pairwise(held_out_cases(11, size=128, frames=3)):
         videos = np.concatenate([case.rendered(), other.rendered(case.cameras)[1:]])
