@@ -22,7 +22,7 @@ CLIENT = "command line"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. Errors that a user can mend are one line on standard error."""
+    """Run one command and return its exit code. Errors that a user can correct are one line on standard error."""
     options = _parser().parse_args(arguments)
     options.connection_file = (options.connection_file or connection_path()).absolute()
     try:

@@ -1,6 +1,6 @@
-"""One generation, from a job to finished images: the only module of the service that touches the model.
+"""One generation, from a job to finished images. No other module of the service uses the model.
 
-Its import takes seconds, because PyTorch's does; `worker` imports it when its pipes are in order.
+Its import takes seconds, because PyTorch's does. `worker` imports it when its pipes are ready.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Send(Protocol):
 class Generator:
     """Runs jobs with one model, which stays loaded until a job asks for another.
 
-    The first job that asks for a model loads it: only a job says which, and an idle service should hold no GPU memory.
+    The first job that asks for a model loads it. Only a job says which one, and an idle service holds no GPU memory.
     """
 
     def __init__(self, registry: Registry, device: str, save_seconds: float) -> None:
@@ -59,9 +59,9 @@ class Generator:
         self._stopwatch = Stopwatch()
 
     def run(self, job: RunJob, buffers: Sequence[Bytes], send: Send) -> MadeWith:
-        """Run one job. What else it used than its request says.
+        """Run one job, and return what it used beyond its request.
 
-        buffers: as `RunJob` describes them. send: takes the job's events, of which `Ended` is not one.
+        buffers: as `RunJob` describes them. send: takes the job's events, all but `Ended`.
         Raises what `describe_failure` describes.
         """
         installed = self._registry.find(job.request.model)
@@ -102,7 +102,7 @@ class Generator:
         )
 
     def _load(self, installed: InstalledModel, report: Report) -> VideoModel:
-        """The loaded model. The one loaded before goes first, so that both need not fit in memory."""
+        """The loaded model. The model that was loaded before is dropped first, because memory may not hold both."""
         if self._model is not None and installed == self._loaded:
             return self._model
         report("loading", 0, 1)
@@ -121,7 +121,7 @@ class Saver:
         self._last = time.monotonic()
 
     def __call__(self, step: Step) -> None:
-        """A step is over. A disk that refuses the state is named in the log: the run does not need it."""
+        """A step is over. When the disk refuses the state, the log says so: the run can do without."""
         if time.monotonic() - self._last < self._seconds:
             return
         try:
@@ -134,7 +134,7 @@ class Saver:
 
 
 def _request_of(job: RunJob, buffers: Sequence[Bytes]) -> Request:
-    """What the library is asked for. Raises CameraError."""
+    """The job's request, as the library takes it. Raises CameraError."""
     asked = job.request
     c2w, K = (read_array(description, data) for description, data in zip(job.cameras, buffers, strict=True))
     cameras = Cameras(c2w, K, height=asked.height, width=asked.width)

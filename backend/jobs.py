@@ -88,13 +88,13 @@ class JobQueue:
         self._set(job)
 
     def position(self, job_id: str) -> int:
-        """How many jobs have to end before this one starts; 0 when it is next and there is room, runs or is over."""
+        """How many jobs must end before this one starts. 0 when it runs, is over, or is next and there is room."""
         if job_id not in self._waiting:
             return 0
         return max(0, self._waiting.index(job_id) + len(self.running) + 1 - self._capacity)
 
     def start_next(self, now: float) -> JobInfo | None:
-        """Take the next job from the queue; None when nothing waits or no more jobs may run."""
+        """Start the next job. None when nothing waits or no more jobs may run. now: seconds since the epoch."""
         if not self._waiting or len(self.running) >= self._capacity:
             return None
         job_id = self._waiting.pop(0)
@@ -108,7 +108,7 @@ class JobQueue:
         self._set(job)
 
     def cancel(self, job_id: str, now: float) -> JobInfo:
-        """A queued job never starts. Raises UnknownJobError, or JobFinishedError when the job is over."""
+        """Take a job out of the queue. Raises UnknownJobError, or JobFinishedError when the job is over."""
         if self[job_id].state in FINISHED:
             raise JobFinishedError(self[job_id])
         self._waiting.remove(job_id)

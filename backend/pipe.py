@@ -1,7 +1,7 @@
 """Messages over a pair of pipes: a JSON header, and raw buffers behind it.
 
-A message is a count of frames (4 bytes), each frame's length (8 bytes, all little-endian), then the frames. The header
-is the first of them.
+A message is a count of frames (4 bytes), each frame's length (8 bytes), and then the frames. Numbers are little-endian.
+The first frame is the header.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def write_message(stream: IO[bytes], message: msgspec.Struct, buffers: Sequence[
 def read_message(stream: IO[bytes], types: Any) -> tuple[Any, list[Bytes]] | None:
     """The next message and its buffers, or None when the other end is closed, even in the middle of a message.
 
-    types: the struct, or the union of structs, that may arrive. After an error the stream must not be read any further.
+    types: the struct, or the union of structs, that may arrive. After an error, do not read the stream any further.
 
     Raises:
-        MessageTooLargeError: numbers that cannot be a message's.
-        MalformedMessageError: another header than those of `types`.
+        MessageTooLargeError: the numbers cannot be those of a message.
+        MalformedMessageError: the header is none of `types`.
     """
     prefix = stream.read(4)
     if len(prefix) < 4:

@@ -1,4 +1,4 @@
-"""One job from its start to its end: keeps what the executor makes of it, and runs it again when its worker died."""
+"""One job from its start to its end. Its results are kept, and it runs again when its worker has died."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Tell = Callable[[Message, Sequence[Bytes]], Awaitable[None]]
 class Run:
     """Carries out one job.
 
-    A worker that dies is replaced, and the job goes on from the state that was saved last. It fails when its worker
-    dies twice without a saved step between.
+    When its worker dies, the job runs again and goes on from the state that was saved last. The job fails when its
+    worker dies twice without a saved step between.
     """
 
     def __init__(self, job: JobInfo, executor: Executor, store: Store, tell: Tell) -> None:
-        """tell: passes a message on to all who listen to the job."""
+        """tell: sends a message to all who listen to the job."""
         self._job, self._executor, self._store, self._tell = job, executor, store, tell
         self._cancelled = False
         self._trouble: StoreError | None = None
@@ -39,12 +39,12 @@ class Run:
         self._deaths = 0  # since the last saved state
 
     def cancel(self) -> None:
-        """Stop the job; it ends as cancelled, unless it is faster."""
+        """Stop the job. It ends as cancelled, unless it ends first."""
         self._cancelled = True
         self._executor.cancel(self._job.job_id)
 
     async def carry_out(self) -> JobInfo:
-        """Run the job. The job as it ended, which is on the disk unless the disk is the trouble."""
+        """Run the job, and return it as it ended. The disk has it, too, unless the disk is the reason of a failure."""
         try:
             self._store.update(self._job)
             job = self._over(await self._run_to_its_end())
@@ -62,7 +62,7 @@ class Run:
         )
 
     async def _run_to_its_end(self) -> Ended:
-        """Run the job, and again after a loss. Raises StoreError when the disk does not keep its results."""
+        """Run the job, and run it again after a loss. Raises StoreError when the disk does not keep its results."""
         job_id = self._job.job_id
         command, buffers = run_job(
             self._job, *self._store.cameras(job_id), state_file=str(self._store.state_file(job_id))
@@ -100,7 +100,7 @@ class Run:
                     await self._keep(event, buffers)
 
     async def _keep(self, event: ViewFinished, buffers: Sequence[Bytes]) -> None:
-        """Pass a view on, and then keep it: a full disk does not keep it from the client, but ends the job."""
+        """Send a view, and then keep it. When the disk is full, clients still get the view, and the job ends."""
         images, latents = view_parts(event, buffers)
         await self._tell(*pack_view(event.job_id, event.view, images, latents))
         try:
@@ -111,7 +111,7 @@ class Run:
 
 
 def keep_end(store: Store, job: JobInfo) -> None:
-    """Keep a job's end. A disk that refuses it is named in the log: the job is over all the same."""
+    """Keep a job's end. When the disk refuses it, the log says so: the job is over in any case."""
     try:
         store.update(job)
     except StoreError as error:

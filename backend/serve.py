@@ -1,4 +1,4 @@
-"""`python -m backend serve`: puts the parts of the service together and runs them until it is told to end."""
+"""`python -m backend serve`: puts the parts of the service together and runs them until somebody ends it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 
 
 class CrashedError(ProtocolError):
-    """The service met an error that nobody thought of."""
+    """An unexpected error ended the service."""
 
     code = "crashed"
 
 
 class BindError(ProtocolError):
-    """The address to listen at cannot be had."""
+    """The service cannot listen at the address."""
 
     code = "bind"
 
@@ -134,7 +134,7 @@ def _bind(service: Service, options: Options) -> str:
 
 @contextlib.asynccontextmanager
 async def _reachable(connection: Connection, path: Path) -> AsyncIterator[None]:
-    """The connection file is there as long as the service is."""
+    """The connection file exists as long as the service can be reached."""
     write_connection(connection, path)
     try:
         yield
@@ -144,7 +144,7 @@ async def _reachable(connection: Connection, path: Path) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _ending_with(parent: WatchedProcess | None, service: Service) -> AsyncIterator[None]:
-    """Signals stop the service, and so does its parent's end, unless other clients use it."""
+    """Signals stop the service. The end of its parent stops it, too, unless other clients use it."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(service.stop))

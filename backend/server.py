@@ -1,7 +1,7 @@
 """The service's side of the sockets: who is connected, who wants to hear of which job, and what each message does.
 
-Everything runs in one event loop and nothing in it blocks for longer than a few files take to read or write: models
-are the executor's. Only clients that know the key of this start get as far as sending a message (CURVE, with ZAP).
+Everything runs in one event loop. Nothing in it blocks for longer than a few files take to read or write, because the
+executor runs the models. Only clients that know the key of this start can send a message (CURVE, with ZAP).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _OneKey:
 
 
 class Service:
-    """Takes jobs from clients, lets the executor run as many at a time as it can, and tells the clients.
+    """Takes jobs from clients, lets the executor run as many at a time as it can, and tells the clients of them.
 
     A *route* is ZeroMQ's name for one connection of one client.
     """
@@ -96,7 +96,7 @@ class Service:
         self._socket.router_mandatory = True  # a message to a client that has gone is an error, not nothing
         self._socket.maxmsgsize = MAX_BUFFER_BYTES
         self._socket.sndhwm = 0  # a client that is slow to read, as a busy Blender is, still gets every message
-        self._socket.heartbeat_ivl = round(1000 * PEER_CHECK_SECONDS)  # finds machines that went without goodbye
+        self._socket.heartbeat_ivl = round(1000 * PEER_CHECK_SECONDS)  # finds clients whose machine is gone
         self._socket.heartbeat_timeout = round(1000 * PEER_GONE_SECONDS)
 
     def bind(self, address: str) -> str:
@@ -126,7 +126,7 @@ class Service:
         self._stopping.set()
 
     def has_clients(self) -> bool:
-        """Whether any client was heard of lately."""
+        """Whether a client has sent anything in the last seconds."""
         oldest = time.monotonic() - SILENT_SECONDS
         self._heard = {route: heard for route, heard in self._heard.items() if heard > oldest}
         return bool(self._heard)
@@ -135,7 +135,7 @@ class Service:
 
     async def _receive(self) -> None:
         while True:
-            await asyncio.sleep(0)  # receiving what is there already does not let the other tasks run, this does
+            await asyncio.sleep(0)  # lets the other tasks run, which receiving a message that is there already does not
             route, *frames = await self._socket.recv_multipart()
             self._heard[route] = time.monotonic()
             try:
@@ -151,7 +151,7 @@ class Service:
                 await self._send(route, Failed(reply_to=message.id, error=error.info()))
 
     async def _answer(self, route: bytes, message: ClientMessage, buffers: list[Bytes]) -> None:
-        """Do what a message asks. Raises ProtocolError when that cannot be done."""
+        """Do what a message asks for. Raises ProtocolError when that is not possible."""
         match message:
             case Hello():
                 log.info("Client %r connected", message.client)
@@ -196,20 +196,20 @@ class Service:
         await self._tell(route, message.id, self._queue[job.job_id])
 
     def _is_same(self, message: Submit, c2w: np.ndarray, K: np.ndarray) -> bool:
-        """Whether the job of this id asks for just this."""
+        """Whether the job of this id asks for exactly the same."""
         known = self._store.cameras(message.job_id)
         same_cameras = np.array_equal(known[0], c2w) and np.array_equal(known[1], K)
         return same_cameras and self._queue[message.job_id].request == message.request
 
     async def _tell(self, route: bytes, reply_to: str, job: JobInfo) -> None:
-        """Tell a client what there is of a job, and, as long as it is not over, let it hear what is to come."""
+        """Tell a client what there is of a job. When the job is not over, the client will hear the rest."""
         if job.state not in FINISHED:
             self._listeners.setdefault(job.job_id, {})[route] = reply_to
         position = self._queue.position(job.job_id)
         await self._send(route, Accepted(job_id=job.job_id, position=position, reply_to=reply_to))
         try:
             await self._send_views(route, reply_to, job)
-        except ProtocolError as error:  # after `Accepted` a failure is the job's, to this client
+        except ProtocolError as error:  # after `Accepted`, to this client the job has failed
             self._listeners.get(job.job_id, {}).pop(route, None)
             await self._send(route, Failed(job_id=job.job_id, reply_to=reply_to, error=error.info()))
             return

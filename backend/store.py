@@ -1,4 +1,4 @@
-"""Requests and results on disk, so that a client that comes back gets what it asked for, also after a restart.
+"""Requests and results on disk. A client that comes back gets what it asked for, also after a restart.
 
     jobs/20250131-142500-<job id>/job.json               state, request, and which service the job belongs to
                                   c2w.npy, K.npy         cameras, as `Submit` has them
@@ -8,7 +8,7 @@
                                   take.json              the take's record, when the job is done
 
 The folder of a job that is done is a take (`protocol.takes`). Every file appears whole or not at all. A job exists when
-it has a job.json; a view is finished when it has all its files.
+it has a job.json. A view is finished when it has all its files.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The jobs in one folder, which several services may share. All methods but the constructor raise StoreError."""
+    """The jobs in one folder, which several services may share. All methods raise StoreError."""
 
     def __init__(self, folder: Path, owner: Path) -> None:
         """owner: the lock file (`lifetime.FileLock`) that this service holds."""
@@ -63,8 +63,8 @@ class Store:
     def load(self, now: float) -> list[JobInfo]:
         """All jobs, oldest first. Those that an ended service left unfinished are recorded as failed.
 
-        Left out are the unfinished jobs of another service that runs, and jobs whose file is broken. The log names
-        those. now: seconds since the epoch.
+        The list does not have the unfinished jobs of another service that runs, nor jobs whose file is broken. The log
+        names the broken ones. now: seconds since the epoch.
         """
         jobs = []
         with _disk(f"read the jobs in {self.folder}"):
@@ -113,7 +113,7 @@ class Store:
             return _read_array(folder / C2W_FILE), _read_array(folder / K_FILE)
 
     def state_file(self, job_id: str) -> Path:
-        """The file of the sampler's state, which is there when a job that runs was saved."""
+        """The file of the sampler's state. It exists while a job runs that has been saved."""
         return self._folders[job_id] / STATE_FILE
 
     def add_view(self, job_id: str, view: int, images: Sequence[Bytes], latents: np.ndarray) -> None:
@@ -128,7 +128,7 @@ class Store:
             _write_array(latents_path(folder, view), latents)
 
     def views(self, job_id: str) -> Iterator[tuple[int, list[bytes], np.ndarray]]:
-        """The finished views of a job: (number, PNG files in order, latents). Those with missing files are left out."""
+        """The finished views of a job: (number, PNG files in order, latents). A missing file leaves a view out."""
         folder = self._folders[job_id]
         frames = self.cameras(job_id)[0].shape[1]
         with _disk(f"read the frames of job {job_id}"):
@@ -191,7 +191,7 @@ def _read_array(path: Path) -> np.ndarray:
 
 @contextlib.contextmanager
 def _disk(task: str) -> Iterator[None]:
-    """Turn what the disk refuses into StoreError. task: what was tried, as in "could not ..."."""
+    """Turn errors of the disk into StoreError. task: what was tried, as in "could not ..."."""
     try:
         yield
     except (OSError, ValueError, EOFError, msgspec.MsgspecError) as error:

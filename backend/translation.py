@@ -1,4 +1,4 @@
-"""Between the messages that clients see and what executors are told and say. Nothing else knows both."""
+"""Turns the messages of clients into commands for executors, and executors' events into messages. Nothing else does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .jobs import seconds_of
 
 
 def welcome_of(ready: Ready, session: str) -> Welcome:
-    """What clients are greeted with. session: id of this start of the service."""
+    """The greeting for clients. session: id of this start of the service."""
     return Welcome(session=session, service_version=__version__, device=ready.device, models=ready.models)
 
 
 def run_job(job: JobInfo, c2w: np.ndarray, K: np.ndarray, state_file: str) -> tuple[RunJob, list[Bytes]]:
-    """What an executor is told to run, and its buffers.
+    """The command to run a job, and its buffers.
 
-    c2w: (V, F, 4, 4), K: (V, F, 3, 3), float64. state_file: `RunJob`'s.
+    c2w: (V, F, 4, 4), K: (V, F, 3, 3), float64. state_file: as `RunJob` has it.
     """
     (about_c2w, c2w_data), (about_K, K_data) = describe_array(c2w), describe_array(K)
     command = RunJob(job_id=job.job_id, request=job.request, cameras=(about_c2w, about_K), state_file=state_file)

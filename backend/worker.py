@@ -1,8 +1,8 @@
 """The child process that owns the model: `python -m backend.worker`, started by `executors.local`.
 
 It speaks in `executors.events` over its standard input and output. First it says `Ready`, or `CannotStart`. Then it
-takes `RunJob` and `CancelJob`, and tells each job's events, of which `Ended` is the last. One job runs at a time. When
-its input ends, the service has ended in some way. Then the process exits at once, and the GPU is free.
+takes `RunJob` and `CancelJob`, and sends each job's events. The last event of a job is `Ended`. One job runs at a time.
+When its input ends, the service has ended in some way. Then the process exits at once, and the GPU is free.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class JobCancelledError(Exception):
 class Pipes:
     """The worker's ends of the pipes to the service.
 
-    jobs: what is to run, with its buffers.
+    jobs: the jobs that wait, each with its buffers.
     """
 
     def __init__(self, source: BinaryIO, output: BinaryIO) -> None:
@@ -60,7 +60,7 @@ class Pipes:
         self.send(event, buffers)
 
     def listen(self) -> None:
-        """Read until the service ends, then end the process, whatever it does: nobody waits for it any more."""
+        """Read until the service ends, and then end the process in the middle of its work: nobody waits for it."""
         try:
             while (message := read_message(self._source, Command)) is not None:
                 command, buffers = message
@@ -78,8 +78,8 @@ def start(pipes: Pipes, device: str, models: Path, save_seconds: float) -> Gener
 
     device: "auto", "cpu" or "cuda". models, save_seconds: as `executors.local.LocalExecutor` has them.
 
-    The imports are here because they take seconds and may print. Before them, the pipes must be listened to and out of
-    the libraries' reach.
+    The imports are here because they take seconds and may print. When they start, the pipes must be safe from what
+    libraries print, and a thread must read them.
     """
     device = choose_device(device)
     from cvd.weights.registry import Registry
@@ -113,7 +113,7 @@ def work(pipes: Pipes, generator: Generator) -> None:
             ended = Ended(job_id=job_id, state="done", made=made)
         except JobCancelledError:
             ended = Ended(job_id=job_id, state="cancelled")
-        except Exception as error:  # the boundary: whatever goes wrong in a job ends that job only, and is told
+        except Exception as error:  # whatever goes wrong in a job ends that job only, and its client is told
             log.exception("Job %s failed", job_id)
             ended = Ended(job_id=job_id, state="failed", error=describe_failure(error))
         pipes.send(ended)
@@ -141,7 +141,7 @@ def main() -> None:
     threading.Thread(target=pipes.listen, name="listen", daemon=True).start()
     try:
         generator = start(pipes, options.device, options.models, options.save_seconds)
-    except Exception as error:  # the boundary: the service cannot look into this process, so it must be told
+    except Exception as error:  # the service cannot look into this process, so it must be told
         log.exception("The worker cannot start")
         hint = "Run `python install.py doctor`, which names what is broken."
         pipes.send(CannotStart(error=ErrorInfo(code="worker_start", message=str(error)[:2000], hint=hint)))

@@ -17,7 +17,7 @@ def pack_submit(
     """A `Submit` and its buffers.
 
     c2w: (V, F, 4, 4) camera-to-world, OpenCV axes. K: (V, F, 3, 3) in pixels. V is the number of `view_names`.
-    job_id: the job's name when it was chosen before, as for a submission that is sent again.
+    job_id: the job's id, for a submission that is sent again; None for a new one.
     Raises MalformedMessageError when the shapes do not fit each other or the request.
     """
     descriptions, buffers = zip(*(describe_array(np.asarray(a, np.float64)) for a in (c2w, K)), strict=True)

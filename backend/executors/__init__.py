@@ -21,19 +21,19 @@ class Executor(Protocol):
 
     @property
     def state(self) -> State:
-        """How it is, as `protocol.messages.Status` tells it."""
+        """The state of the worker, as `protocol.messages.Status` tells it."""
 
     async def start(self) -> Ready:
         """Get ready. Raises WorkerStartError."""
 
     def run(self, job: RunJob, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
-        """Run a job: what happens in it, and at the end one `Ended` or `Lost`. Never raises.
+        """Run a job. Yields its events, each with its buffers; the last one is `Ended` or `Lost`. Never raises.
 
-        buffers: of the cameras, as `RunJob` describes them.
+        buffers: the cameras, as `RunJob` describes them.
         """
 
     def cancel(self, job_id: str) -> None:
-        """Stop the job of this id, if it runs. It ends as cancelled, unless it is faster."""
+        """Stop the job of this id, if it runs. It ends as cancelled, unless it ends first."""
 
     async def stop(self) -> None:
         """End now. Jobs that run end as cancelled."""

@@ -1,7 +1,7 @@
-"""What an executor is told and what it says: values of the service's own, which no client sees.
+"""The commands for a worker and the events of its jobs. No client sees them.
 
 A worker process and its executor exchange them over pipes (`backend.pipe`), each with buffers behind it.
-`backend.translation` turns them into messages of the protocol, so that either can change without the other.
+`backend.translation` turns them into messages of the protocol. So either can change without the other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from protocol.wire import Bytes
 class RunJob(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
     """Asks for a generation. Buffers: c2w (V, F, 4, 4) and K (V, F, 3, 3), float64.
 
-    cameras: descriptions of the two buffers. state_file: path of the file that keeps the sampler's state. Where it
+    cameras: descriptions of the two buffers. state_file: path of the file for the sampler's state. When the file
     exists, the run goes on from it.
     """
 
@@ -40,20 +40,20 @@ class CancelJob(msgspec.Struct, frozen=True, kw_only=True, tag="cancel"):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
-    """The worker takes jobs. device: "cpu" or "cuda". models: those that jobs may ask for, the starter first."""
+    """The worker takes jobs. device: "cpu" or "cuda". models: the models that jobs may ask for, the starter first."""
 
     device: str
     models: tuple[ModelInfo, ...]
 
 
 class CannotStart(msgspec.Struct, frozen=True, kw_only=True, tag="cannot_start"):
-    """The worker will not take jobs."""
+    """The worker takes no jobs, and ends."""
 
     error: ErrorInfo
 
 
 class Progressed(msgspec.Struct, frozen=True, kw_only=True, tag="progressed"):
-    """How far a job is: `step` of `of` steps of `stage`. seconds_left: for the whole job; None while unknown."""
+    """`step` of `of` steps of `stage` are done. seconds_left: for the whole job; None while it is unknown."""
 
     job_id: str
     stage: Stage
@@ -63,14 +63,14 @@ class Progressed(msgspec.Struct, frozen=True, kw_only=True, tag="progressed"):
 
 
 class Warned(msgspec.Struct, frozen=True, kw_only=True, tag="warned"):
-    """What the user should know of a request that is carried out nevertheless."""
+    """Something that the user should know about the request. The job goes on."""
 
     job_id: str
     warning: str
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True, tag="saved"):
-    """The sampler's state is in the job's `state_file`, further than at the last time."""
+    """The job's `state_file` holds a new state of the sampler."""
 
     job_id: str
 
@@ -87,7 +87,7 @@ class ViewFinished(msgspec.Struct, frozen=True, kw_only=True, tag="view_finished
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
-    """The last event of a job. made: of a job that is done. error: of a job that failed."""
+    """The last event of a job. made: what it used, when it is done. error: why it failed, when it did."""
 
     job_id: str
     state: Literal["done", "failed", "cancelled"]
@@ -99,9 +99,9 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True, tag="lost"):
-    """The last event of a run whose worker died. The job can run again, from the state that was saved last.
+    """The last event of a run whose worker died. The job can run again, and goes on from the state that was saved last.
 
-    error: why the job failed, when it does not run again.
+    error: the job's error, in case that it does not run again.
     """
 
     job_id: str

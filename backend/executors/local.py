@@ -1,7 +1,7 @@
 """Runs jobs in one child process on this machine, and starts the process again when it dies.
 
 The system can kill the model's process (out of memory), a driver can crash it, and its user can stop it. None of that
-ends the service: the run is lost with a reason, and the next one gets a new process.
+ends the service: the run is lost, with a reason, and the next run gets a new process.
 
 Threads read and write the pipes, because on Windows the event loop that ZeroMQ needs cannot wait for pipes.
 """
@@ -51,7 +51,7 @@ class WorkerStartError(ProtocolError):
 class WorkerProcess:
     """One child process and the threads on its pipes.
 
-    received: what it says, each with its buffers; then None when it has ended.
+    received: the messages of the process, each with its buffers; then None when it has ended.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class WorkerProcess:
         return self._process.poll() is not None
 
     def exit_reason(self) -> str:
-        """How the process, which has ended, came to its end, in words."""
+        """Why the process ended, in words. It has ended, or ends soon."""
         code = self._process.wait()
         if code >= 0:
             return f"exit code {code}"
@@ -146,7 +146,7 @@ class WorkerProcess:
         try:
             self._loop.call_soon_threadsafe(self.received.put_nowait, received)
         except RuntimeError:
-            log.info("Worker %d outlived the service", self.pid)  # the loop is closed: nobody listens any more
+            log.info("Worker %d outlived the service", self.pid)  # the loop is closed, and nobody listens
 
 
 class LocalExecutor:
@@ -225,12 +225,12 @@ class LocalExecutor:
         yield self._cancelled_or(Lost(job_id=job.job_id, error=self._replace(worker))), []
 
     def _cancelled_or(self, event: Ended | Lost) -> Ended | Lost:
-        """The last event of a run, which is a cancelled one's when the service ends."""
+        """The event, or the end of a cancelled job when the service ends."""
         return Ended(job_id=event.job_id, state="cancelled") if self._stopped else event
 
     def _begin_to_spawn(self) -> asyncio.Task[Ready]:
         task = asyncio.create_task(self._spawn())
-        # Perhaps nobody waits for it any more. What went wrong is in the log, and the next job tries again.
+        # Perhaps nobody waits for it. The log has what went wrong, and the next job tries again.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
@@ -256,7 +256,7 @@ class LocalExecutor:
         raise error
 
     def _replace(self, worker: WorkerProcess) -> ErrorInfo:
-        """Start a new process in place of one that died in a job. Why the job failed, if it does."""
+        """Start a new process in place of one that died in a job. Returns the job's error, in case that it fails."""
         reason = worker.exit_reason()
         log.error("Worker %d died (%s)", worker.pid, reason)
         self._starting = self._begin_to_spawn()
