@@ -99,8 +99,8 @@ class Request:
             info: of the model that is asked; without one, what holds for all models is checked.
 
         Raises:
-            RequestError: a setting out of its range, a size or a number of frames that the model does not make, or
-                anchors that do not go with the cameras.
+            RequestError: a setting out of its range, a setting or an input that the model does not have, a number of
+                frames that it does not make, or anchors that do not go with the cameras.
         """
         check_settings(self.settings)
         frames = self.cameras.frames
