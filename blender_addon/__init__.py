@@ -1,4 +1,4 @@
-"""Collaborative Cameras: one video per animated camera, all of the same scene, from a generation service next door.
+"""Collaborative Cameras: one video per animated camera, all of the same scene, from a service on this machine.
 
 Nothing is imported before Blender registers the extension, so that any Python can use the modules without `bpy`.
 """

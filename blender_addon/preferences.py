@@ -7,33 +7,36 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
+from .blender_types import registration_of, scene_settings
 from .problem import AddonError
+
+PACKAGE = str(__package__)
 
 
 class OutputFolderError(AddonError):
-    """An output folder that is nowhere."""
+    """An output folder that has no place on the disk yet."""
 
     code = "output_folder"
 
 
 class CollaborativeCamerasPreferences(bpy.types.AddonPreferences):
-    """All empty by default: the installation record says where the service is."""
+    """All are empty by default: the installation record says where the service is."""
 
-    bl_idname = __package__
+    bl_idname = PACKAGE
 
     python: StringProperty(
         name="Interpreter",
-        description="Python of the generation service. Empty: as installed by install.py",
+        description="Python that runs the generation service. Empty: the one that install.py set up",
         subtype="FILE_PATH",
     )
     project: StringProperty(
         name="Project Folder",
-        description="Folder of the generation service. Empty: as installed by install.py",
+        description="Folder of the generation service. Empty: the one that install.py set up",
         subtype="DIR_PATH",
     )
     output_folder: StringProperty(
         name="Takes",
-        description="Folder for the takes of scenes that name none. Empty: a folder of the extension",
+        description="Folder for the takes of scenes that name no folder. Empty: a folder of the extension",
         subtype="DIR_PATH",
     )
 
@@ -47,20 +50,22 @@ class CollaborativeCamerasPreferences(bpy.types.AddonPreferences):
 
 def preferences(context: bpy.types.Context) -> CollaborativeCamerasPreferences:
     """This add-on's preferences."""
-    return context.preferences.addons[__package__].preferences
+    found = context.preferences.addons[PACKAGE].preferences
+    assert isinstance(found, CollaborativeCamerasPreferences)
+    return found
 
 
 def user_folder(name: str) -> Path:
     """The folder `name` in the place that Blender keeps for this extension's files."""
-    return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+    return Path(bpy.utils.extension_path_user(PACKAGE, path=name, create=True))
 
 
 def output_folder(context: bpy.types.Context) -> Path:
-    """Where new takes of the context's scene go: its own folder, that of the preferences, or the extension's.
+    """The folder for new takes of the context's scene: its own, that of the preferences, or the extension's.
 
-    Raises OutputFolderError when it is said relative to a file that has no place yet.
+    Raises OutputFolderError when it is relative to a file that is not saved yet.
     """
-    chosen = context.scene.collaborative_cameras.output_folder or preferences(context).output_folder
+    chosen = scene_settings(context.scene).output_folder or preferences(context).output_folder
     if chosen.startswith("//") and not bpy.data.filepath:
         raise OutputFolderError(
             "The output folder is relative to a file that is not saved yet.", "Save the file, or choose another folder."
@@ -68,4 +73,4 @@ def output_folder(context: bpy.types.Context) -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else user_folder("takes")
 
 
-register, unregister = bpy.utils.register_classes_factory((CollaborativeCamerasPreferences,))
+register, unregister = registration_of(CollaborativeCamerasPreferences)

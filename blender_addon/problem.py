@@ -1,15 +1,19 @@
-"""What went wrong, in the words the panel shows."""
+"""What went wrong, in the words that the panel shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .protocol.errors import ProtocolError
+from .protocol.messages import ErrorInfo
+
 
 @dataclass(frozen=True)
 class Problem:
-    """A failure: a stable `code` (decides which remedy the panel offers), what happened, and what to do next.
+    """A failure, as the panel shows it.
 
-    details: lines of a log, for whoever wants to know more.
+    code: a stable name; the panel chooses its remedies by it. message: what happened. hint: what to do next.
+    details: lines of a log, for people who want to know more.
     """
 
     code: str
@@ -18,19 +22,32 @@ class Problem:
     details: str = ""
 
     def summary(self) -> str:
-        """Message and hint in one line, for operators' reports."""
+        """Message and hint in one line, for the reports of operators."""
         return f"{self.message} {self.hint}".strip()
 
     def text(self) -> str:
         """Everything, for the clipboard and the terminal."""
         return f"{self.summary()}\n{self.details}".strip()
 
+    def info(self) -> ErrorInfo:
+        """The same without the log, as the messages of the protocol say it."""
+        return ErrorInfo(code=self.code, message=self.message, hint=self.hint)
+
 
 class AddonError(Exception):
-    """Base of the errors the add-on raises itself."""
+    """Base of the errors that the add-on itself raises."""
 
     code = "addon"
 
     def __init__(self, message: str, hint: str = "") -> None:
         self.problem = Problem(self.code, message, hint)
         super().__init__(self.problem.summary())
+
+
+def problem_of(error: AddonError | ProtocolError | OSError) -> Problem:
+    """The problem behind an error. An OSError counts as a file that could not be written."""
+    if isinstance(error, AddonError):
+        return error.problem
+    if isinstance(error, ProtocolError):
+        return Problem(error.code, error.message, error.hint)
+    return Problem("disk", f"A file could not be written: {error}.", "Check the output folder and the free space.")

@@ -1,24 +1,66 @@
-"""The settings that are saved with the .blend file: the scene's, and each camera's check box."""
+"""The settings that are saved with the .blend file: those of a scene, and the check box of each camera."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from . import runtime
+from .blender_types import registration_of
+from .cameras.export import FRAME_COUNT
+from .protocol.messages import MAX_FRAMES
+from .protocol.models import STARTER_NAME
+from .protocol.settings import SETTINGS, Setting
+from .sampling import OWN_CHOICE
 from .takes import importing as takes
 
-RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
+RELATIVE_PATH: Any = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
 """Options of a path that may start at the .blend file's folder ("//"); Blender before 5.0 allows that of every path."""
+
+# The stubs do not know the properties that add-ons register.
+TYPES: Any = bpy.types
+POINTER: Any = PointerProperty
+
+LARGEST_INT = 2**31 - 1
+"""Blender's integer properties have 32 bits."""
 
 
 def _visibility_changed(settings: SceneSettings, context: bpy.types.Context) -> None:
-    takes.apply_visibility(settings.id_data)
+    scene: Any = settings.id_data
+    takes.apply_visibility(scene)
 
 
 def _offered_models(settings: SceneSettings, context: bpy.types.Context, text: str) -> list[str]:
-    """What the running backend offers, for the search box; anything else can be typed in too."""
+    """What the running backend offers, for the search box."""
     return [model.name for model in runtime.session.state.models]
+
+
+def _sampling_property(setting: Setting) -> Any:
+    """Blender's property for one of the request's settings, of the same name, range and description."""
+    optional = setting.default is None
+    if setting.choices:
+        own = [(OWN_CHOICE, "Model's Own", "The model decides")] if optional else []
+        items = own + [(choice, choice, "") for choice in setting.choices]
+        default = OWN_CHOICE if optional else setting.default
+        return EnumProperty(name=setting.title, description=setting.description, items=items, default=default)
+    factory: Any = IntProperty if setting.kind is int else FloatProperty
+    high = min(setting.high, LARGEST_INT)
+    return factory(
+        name=setting.title,
+        description=f"{setting.description}. 0: the model's own value" if optional else setting.description,
+        default=0 if optional else setting.default,
+        min=0 if optional else setting.low,
+        max=high,
+        soft_max=min(setting.usual, high),
+    )
+
+
+# Blender reads the annotations of a class that is mixed in, too.
+SamplingProperties: Any = type(
+    "SamplingProperties", (), {"__annotations__": {setting.name: _sampling_property(setting) for setting in SETTINGS}}
+)
 
 
 class CameraSettings(bpy.types.PropertyGroup):
@@ -29,36 +71,24 @@ class CameraSettings(bpy.types.PropertyGroup):
     )
 
 
-class SceneSettings(bpy.types.PropertyGroup):
-    """`Scene.collaborative_cameras`."""
+class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
+    """`Scene.collaborative_cameras`. It also has a property for every field of `SamplingSettings`."""
 
     prompt: StringProperty(name="Prompt", description="What the scene shows. May be empty", maxlen=8192)
     negative_prompt: StringProperty(name="Negative Prompt", description="What to keep away from", maxlen=8192)
     model: StringProperty(
         name="Model",
         description="One of the models that the running backend offers",
-        default="starter",
+        default=STARTER_NAME,
         search=_offered_models,
         search_options={"SUGGESTION"},
     )
-    seed: IntProperty(
-        name="Seed", description="The same seed, settings and cameras give the same frames", default=0, min=0
-    )
-    steps: IntProperty(
-        name="Steps",
-        description="Denoising steps. 0: the model's own setting",
-        default=0,
-        min=0,
-        max=999,
-        soft_max=100,
-    )
-    guidance: FloatProperty(
-        name="Guidance",
-        description="How strictly to follow the prompt. 0: the model's own setting",
-        default=0.0,
-        min=0.0,
-        max=100.0,
-        soft_max=20.0,
+    frames: IntProperty(
+        name="Frames",
+        description="Number of frames of each video, spread over the frame range of the scene",
+        default=FRAME_COUNT,
+        min=1,
+        max=MAX_FRAMES,
     )
     size_mode: EnumProperty(
         name="Size",
@@ -90,16 +120,16 @@ class SceneSettings(bpy.types.PropertyGroup):
     )
 
 
-_register_classes, _unregister_classes = bpy.utils.register_classes_factory((CameraSettings, SceneSettings))
+_register_classes, _unregister_classes = registration_of(CameraSettings, SceneSettings)
 
 
 def register() -> None:
     _register_classes()
-    bpy.types.Object.collaborative_cameras = PointerProperty(type=CameraSettings)
-    bpy.types.Scene.collaborative_cameras = PointerProperty(type=SceneSettings)
+    TYPES.Object.collaborative_cameras = POINTER(type=CameraSettings)
+    TYPES.Scene.collaborative_cameras = POINTER(type=SceneSettings)
 
 
 def unregister() -> None:
-    del bpy.types.Scene.collaborative_cameras
-    del bpy.types.Object.collaborative_cameras
+    del TYPES.Scene.collaborative_cameras
+    del TYPES.Object.collaborative_cameras
     _unregister_classes()

@@ -1,4 +1,4 @@
-"""Builds the extension's zip. Standard library only, apart from pip and wheel in the Python that is told to run them.
+"""Builds the extension's zip. It needs the standard library, and a Python with pip and wheel to fetch the wheels.
 
-Not part of the extension: neither this folder nor `demo` goes into the zip.
+This folder is no part of the extension.
 """

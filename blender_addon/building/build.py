@@ -16,7 +16,10 @@ from .wheels import TARGETS, BuildError, Target, collect_wheels, current_target
 
 ADDON = Path(__file__).resolve().parents[1]
 PROJECT = ADDON.parent
-NOT_SHIPPED = ("building", "demo")
+PROTOCOL = "protocol"
+# In a checkout the package has a link to `protocol`, which may be a text file where links cannot be. The zip gets the
+# real folder.
+NOT_SHIPPED = ("building", "demo", PROTOCOL)
 MANIFEST = "blender_manifest.toml"
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same sources give the same zip, byte for byte
@@ -28,9 +31,8 @@ def build_extension(
     """Build the extension and return `zip_path`.
 
     python: an interpreter with pip and wheel, which fetches the wheels. all_platforms: for every platform, not only
-    this machine's. blender_ext: Blender's own tool (`find_blender_ext`), which then validates the zip. cache: folder
-    that keeps the wheels, `build/wheels` in the project unless told otherwise.
-    Raises BuildError.
+    for this machine's. blender_ext: Blender's own tool (`find_blender_ext`), which then validates the zip. cache: the
+    folder that keeps the wheels; None for `build/wheels` in the project. Raises BuildError.
     """
     targets = TARGETS if all_platforms else (current_target(),)
     wheels = collect_wheels(python, targets, cache or PROJECT / "build" / "wheels")
@@ -39,7 +41,7 @@ def build_extension(
         _add(archive, MANIFEST, _manifest(targets, wheels).encode())
         for source in _sources(ADDON, NOT_SHIPPED):
             _add(archive, source.relative_to(ADDON).as_posix(), source.read_bytes())
-        for source in _sources(PROJECT / "protocol"):
+        for source in _sources(PROJECT / PROTOCOL):
             _add(archive, source.relative_to(PROJECT).as_posix(), source.read_bytes())
         for wheel in wheels:
             _add(archive, f"wheels/{wheel.name}", wheel.read_bytes())
@@ -54,7 +56,7 @@ def find_blender_ext(environment: Path) -> Path | None:
 
 
 def _sources(package: Path, without: Sequence[str] = ()) -> list[Path]:
-    """The package's Python files, sorted, but for those in the folders `without`."""
+    """The package's Python files, sorted. without: folders of the package that are left out."""
     return sorted(p for p in package.rglob("*.py") if p.relative_to(package).parts[0] not in without)
 
 

@@ -75,8 +75,8 @@ def _download(python: str, target: Target, version: str, folder: Path) -> None:
 def _retag(python: str, wheel: Path, version: str, folder: Path) -> Path:
     """A copy of the wheel in `folder`, tagged for one Python version.
 
-    Blender takes a wheel for all Pythons since 3.12 (cp312-abi3, as pyzmq ships it) for a second one of the same
-    package beside the one that fits, and refuses the extension.
+    pyzmq ships a wheel for all Pythons since 3.12 (cp312-abi3). Beside a wheel for one Python it would be a second one
+    that fits, and Blender refuses extensions with two wheels of a package.
     """
     name, number, *_, platform = wheel.stem.split("-")
     tag = "cp" + version.replace(".", "")

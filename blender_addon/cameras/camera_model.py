@@ -1,6 +1,6 @@
 """Blender's perspective camera as arrays: intrinsics, pose, and the rectangle that fills its view.
 
-Plain numbers and numpy only. `cameras.py` reads the numbers from Blender, `planes.py` builds the rectangle.
+Plain numbers and numpy only. `export.py` reads the numbers from Blender, and `takes/planes.py` builds the rectangle.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..protocol.geometry import OPENCV_FROM_OPENGL
 Array = NDArray[np.float64]
 
 SHEAR_TOLERANCE = 1e-4
-"""Largest cosine between two axes that is taken for float32 rounding."""
+"""Largest cosine between two axes that counts as float32 rounding."""
 
 
 class CameraRefusedError(AddonError):

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
+from ..blender_types import camera_data, camera_settings
 from ..protocol.geometry import sample_times
 from ..service.submission import CameraExport
 from .camera_model import CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
 
 FRAME_COUNT = 16
+"""Frames of a video unless the scene's settings say otherwise."""
 
 
 def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -21,7 +23,7 @@ def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 
 def chosen_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The scene's camera objects whose check box is on, by name."""
-    return [camera for camera in scene_cameras(scene) if camera.collaborative_cameras.use]
+    return [camera for camera in scene_cameras(scene) if camera_settings(camera).use]
 
 
 def render_size(scene: bpy.types.Scene) -> RenderSize:
@@ -46,9 +48,9 @@ def lens_of(camera: bpy.types.Camera) -> Lens:
 def export_cameras(
     context: bpy.types.Context, cameras: Sequence[bpy.types.Object], frame_count: int = FRAME_COUNT
 ) -> CameraExport:
-    """The cameras at `frame_count` times spread over the frame range of the context's scene, its ends included.
+    """The cameras at `frame_count` times, spread over the frame range of the context's scene with both of its ends.
 
-    Steps through these frames, as scrubbing does, and returns to where the scene was.
+    It steps through these frames, as scrubbing does, and returns to where the scene was.
     Raises CameraRefusedError for cameras that the model cannot work with.
     """
     scene = context.scene
@@ -64,8 +66,8 @@ def export_cameras(
             depsgraph = context.evaluated_depsgraph_get()
             for view, camera in enumerate(cameras):
                 evaluated = _evaluated(camera, depsgraph)
-                c2w[view, index] = camera_to_world(evaluated.matrix_world, camera.name)
-                K[view, index] = intrinsics(lens_of(evaluated.data), size)
+                c2w[view, index] = camera_to_world(np.array(evaluated.matrix_world), camera.name)
+                K[view, index] = intrinsics(lens_of(camera_data(evaluated)), size)
     finally:
         scene.frame_set(before[0], subframe=before[1])
     names = tuple(camera.name for camera in cameras)
@@ -73,7 +75,7 @@ def export_cameras(
 
 
 def check_cameras(scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> None:
-    """Raise CameraRefusedError for what can be told without stepping through frames."""
+    """Raise CameraRefusedError for what shows without stepping through frames."""
     if not cameras:
         raise CameraRefusedError("No camera is chosen.", "Tick at least one camera in the list.")
     if scene.render.use_border and scene.render.use_crop_to_border:
@@ -82,12 +84,13 @@ def check_cameras(scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -
         )
     owners: dict[bpy.types.Camera, str] = {}
     for camera in cameras:
-        if not (camera.is_editable and camera.data.is_editable):
+        data = camera_data(camera)
+        if not (camera.is_editable and data.is_editable):
             raise CameraRefusedError(
                 f"Camera “{camera.name}” is linked from another file and cannot be given images.",
                 "Make a library override of it and of its data.",
             )
-        other = owners.setdefault(camera.data, camera.name)
+        other = owners.setdefault(data, camera.name)
         if other != camera.name:
             raise CameraRefusedError(
                 f"Cameras “{other}” and “{camera.name}” share their data and cannot show different images.",
@@ -102,7 +105,7 @@ def _evaluated(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.
             f"Camera “{camera.name}” is disabled in viewports, so that its animation is not evaluated.",
             "Enable it, and its collection, in the Outliner (monitor icon, collection check box).",
         )
-    kind = evaluated.data.type
+    kind = camera_data(evaluated).type
     if kind != "PERSP":
         name = {"ORTHO": "orthographic", "PANO": "panoramic"}.get(kind, kind.lower())
         raise CameraRefusedError(

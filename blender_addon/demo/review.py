@@ -6,10 +6,13 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bpy
 from mathutils import Vector
-from shot import FRAME_END, HEIGHT, target
+
+from ..blender_types import camera_settings
+from .shot import FRAME_END, HEIGHT, target
 
 WIDTH, HEIGHT_PIXELS = 900, 600
 SAMPLES = 40
@@ -18,13 +21,13 @@ SAMPLES = 40
 def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str], None]) -> None:
     """Render the scene from behind and above its cameras to `path`.
 
-    show: called with a fraction and a text on how far the render is.
+    show: called with a fraction, 0 to 1, and a text that says how far the render is.
     """
     _add_light(scene)
     before = scene.camera, scene.render.resolution_x, scene.render.resolution_y
     scene.camera = _add_overview(scene)
     scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT_PIXELS
-    scene.render.engine = "CYCLES"
+    scene.render.engine = "CYCLES"  # type: ignore[assignment]  # an add-on, which the stubs do not know
     scene.cycles.samples = SAMPLES
     scene.cycles.max_bounces = 3
     scene.cycles.use_denoising = True
@@ -47,11 +50,12 @@ def _progress(show: Callable[[float, str], None]) -> Iterator[None]:
             left = f", {remaining[1]} left" if remaining else ""
             show(int(sample[1]) / int(sample[2]), f"Rendering {sample[1]} / {sample[2]}{left}")
 
-    bpy.app.handlers.render_stats.append(on_stats)
+    handlers: list[Any] = bpy.app.handlers.render_stats  # the stubs say that they are given a scene
+    handlers.append(on_stats)
     try:
         yield
     finally:
-        bpy.app.handlers.render_stats.remove(on_stats)
+        handlers.remove(on_stats)
 
 
 def _add_overview(scene: bpy.types.Scene) -> bpy.types.Object:
@@ -61,14 +65,14 @@ def _add_overview(scene: bpy.types.Scene) -> bpy.types.Object:
     overview.location = (0.45, -1.15, 1.30)
     aim = Vector((0.03, 0.19, HEIGHT + 0.06))
     overview.rotation_euler = (aim - overview.location).to_track_quat("-Z", "Y").to_euler()
-    overview.collaborative_cameras.use = False
+    camera_settings(overview).use = False
     scene.collection.objects.link(overview)
     return overview
 
 
 def _add_light(scene: bpy.types.Scene) -> None:
-    """A large soft light from the left, and a sky that fills the shadows."""
-    light = bpy.data.lights.new("Softbox", "AREA")
+    """Add a large soft light from the left, and a sky that fills the shadows."""
+    light: Any = bpy.data.lights.new("Softbox", "AREA")
     light.shape, light.size, light.energy = "DISK", 1.4, 100.0
     lamp = bpy.data.objects.new("Softbox", light)
     lamp.location = (-1.6, -0.6, 2.8)
@@ -77,7 +81,7 @@ def _add_light(scene: bpy.types.Scene) -> None:
     world = bpy.data.worlds.new("Sky")
     if bpy.app.version < (5, 0, 0):
         world.use_nodes = True
-    background = world.node_tree.nodes["Background"]
+    background: Any = world.node_tree.nodes["Background"]
     background.inputs["Color"].default_value = (0.75, 0.83, 0.95, 1.0)
     background.inputs["Strength"].default_value = 0.45
     scene.world = world

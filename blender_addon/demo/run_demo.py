@@ -1,7 +1,7 @@
-"""Runs the demonstration: `python blender_addon/demo/run_demo.py --zip ZIP --out DIR --prompt TEXT`.
+"""Runs the demonstration: `python -m blender_addon.demo.run_demo --zip ZIP --out DIR --prompt TEXT`.
 
-Installs the extension from its zip into a Blender without any settings, builds the scene, presses Generate and waits.
-Leaves in DIR: view_NN/0001.png ..., take.json, scene.blend, review.png. The service must have been installed.
+It installs the extension from its zip into a Blender without any settings, builds the scene, generates and waits.
+DIR then has the take (frames, latents and take.json), scene.blend and review.png. The service must be installed.
 """
 
 from __future__ import annotations
@@ -35,25 +35,28 @@ def main() -> int:
 def run(zip_path: Path, out: Path, prompt: str) -> int:
     """Everything, in order. The exit code."""
     import bpy
-    from review import render_review
-    from shot import build_shot
-    from terminal import Bar
 
-    out.mkdir(parents=True, exist_ok=True)
-    _clear(out)
+    from .review import render_review
+    from .shot import build_shot
+    from .terminal import Bar
+
     bpy.context.preferences.filepaths.save_version = 0  # no scene.blend1
     bpy.ops.extensions.package_install_files(filepath=str(zip_path), repo="user_default", enable_on_install=True)
-    session, runtime = (importlib.import_module(f"{MODULE}.{name}") for name in ("service.session", "runtime"))
+    names = ("service.session", "runtime", "protocol.takes")
+    session, runtime, takes = (importlib.import_module(f"{MODULE}.{name}") for name in names)
+    out.mkdir(parents=True, exist_ok=True)
+    _clear(out, takes)
     bar = Bar()
 
     def show(state: Any) -> None:
-        if state.job is not None:
-            bar.show(state.job.fraction, state.summary())
+        for job_id, job in state.jobs.items():
+            bar.show(job.fraction, state.summary(job_id))
 
     try:
         scene = build_shot(prompt)
         print(f"Three cameras, frames {scene.frame_start} to {scene.frame_end}: “{prompt}”", flush=True)
-        bpy.ops.collaborative_cameras.generate(folder=str(out))
+        operators: Any = bpy.ops.collaborative_cameras  # type: ignore[attr-defined]  # registered by the extension
+        operators.generate(folder=str(out))
         runtime.session.wait(show)
         render_review(scene, out / "review.png", bar.show)
         bpy.ops.wm.save_as_mainfile(filepath=str(out / "scene.blend"), check_existing=False)
@@ -67,11 +70,14 @@ def run(zip_path: Path, out: Path, prompt: str) -> int:
     return 0
 
 
-def _clear(out: Path) -> None:
-    """Remove what an earlier demonstration left, so that its frames are not taken for this one's."""
-    for folder in out.glob("view_[0-9][0-9]"):
+def _clear(out: Path, takes: Any) -> None:
+    """Remove what an earlier demonstration left, so that its frames are not taken for this one's.
+
+    takes: the module `protocol.takes`.
+    """
+    for _, folder in takes.view_folders(out):
         shutil.rmtree(folder)
-    for name in ("take.json", "scene.blend", "review.png"):
+    for name in (takes.TAKE_FILE, "scene.blend", "review.png"):
         (out / name).unlink(missing_ok=True)
 
 

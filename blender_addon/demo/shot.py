@@ -6,9 +6,12 @@ Distances are those that the models are trained for: the point looked at is one 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import bpy
 from mathutils import Matrix, Vector
+
+from ..blender_types import scene_settings
 
 FRAME_START, FRAME_END = 1, 48
 RESOLUTION = 512
@@ -19,7 +22,7 @@ HEIGHT, PITCH = 0.6, math.radians(22)
 SPREAD = 0.4
 DISPLAY_SIZE = 0.27
 VIEWS = {"Camera left": (-1.0, 0.0), "Camera centre": (0.0, 1.0), "Camera right": (1.0, 0.0)}
-"""Where each camera ends, as a direction in the first image: right and up."""
+"""Directions in the first image, right and up, in which the cameras go."""
 
 COLOURS = {"Camera left": (0.55, 0.04, 0.03), "Camera centre": (0.80, 0.36, 0.01), "Camera right": (0.01, 0.14, 0.48)}
 
@@ -33,8 +36,8 @@ def build_shot(prompt: str) -> bpy.types.Scene:
     scene.frame_start, scene.frame_end = FRAME_START, FRAME_END
     scene.render.resolution_x = scene.render.resolution_y = RESOLUTION
     scene.render.resolution_percentage = 100
-    scene.view_settings.view_transform = "Standard"
-    scene.collaborative_cameras.prompt = prompt
+    scene.view_settings.view_transform = "Standard"  # type: ignore[assignment]  # the stubs know no configuration
+    scene_settings(scene).prompt = prompt
     _add_ground(scene)
     for name, (right, up) in VIEWS.items():
         camera = _add_camera(scene, name, right, up)
@@ -44,7 +47,7 @@ def build_shot(prompt: str) -> bpy.types.Scene:
 
 
 def start_pose() -> Matrix:
-    """Where all cameras start: above the origin, pitched down, looking along +y."""
+    """The pose in which all cameras start: above the origin, pitched down, looking along +y."""
     return Matrix.Translation((0.0, 0.0, HEIGHT)) @ Matrix.Rotation(math.pi / 2 - PITCH, 4, "X")
 
 
@@ -54,7 +57,7 @@ def target() -> Vector:
 
 
 def _end_pose(right: float, up: float) -> Matrix:
-    """A camera `SPREAD` away from the start in the first image's plane, looking at the target.
+    """The pose of a camera `SPREAD` away from the start in the plane of the first image, looking at the target.
 
     Its horizontal axis stays at right angles to the first image's vertical one, as in the official patterns.
     """
@@ -62,7 +65,8 @@ def _end_pose(right: float, up: float) -> Matrix:
     position = start @ Vector((right * SPREAD, up * SPREAD, 0.0))
     backward = (position - target()).normalized()
     side = start.col[1].xyz.cross(backward).normalized()
-    rotation = Matrix((side, backward.cross(side), backward)).transposed()
+    axes: Any = (side, backward.cross(side), backward)  # the stubs take no vectors for rows
+    rotation = Matrix(axes).transposed()
     return Matrix.Translation(position) @ rotation.to_4x4()
 
 
@@ -84,7 +88,7 @@ def _add_camera(scene: bpy.types.Scene, name: str, right: float, up: float) -> b
 
 def _move_evenly(obj: bpy.types.Object) -> None:
     """Straight lines between keyframes instead of Blender's easing."""
-    action = obj.animation_data.action
+    action: Any = obj.animation_data.action  # of two kinds, before and since Blender 4.4
     layered = bpy.app.version >= (4, 4, 0)
     for curve in action.layers[0].strips[0].channelbags[0].fcurves if layered else action.fcurves:
         for key in curve.keyframe_points:
@@ -92,7 +96,7 @@ def _move_evenly(obj: bpy.types.Object) -> None:
 
 
 def _add_body(scene: bpy.types.Scene, camera: bpy.types.Object, material: bpy.types.Material) -> None:
-    """What cameras do not have in renders: a body, the frustum's edges, and the way it goes."""
+    """Add what cameras do not have in renders: a body, the edges of the frustum, and the path."""
     half = DISPLAY_SIZE / 2 * 1.01
     depth = DISPLAY_SIZE * FOCAL_LENGTH
     corners = [Vector((x, y, -depth)) for x, y in ((-half, -half), (half, -half), (half, half), (-half, half))]
@@ -120,7 +124,7 @@ def _add_tubes(
         spline = curve.splines.new("POLY")
         spline.points.add(len(points) - 1)
         for point, place in zip(spline.points, points, strict=True):
-            point.co = (*place, 1.0)
+            point.co = (place.x, place.y, place.z, 1.0)
     curve.materials.append(material)
     tubes = bpy.data.objects.new(name, curve)
     scene.collection.objects.link(tubes)
@@ -142,7 +146,7 @@ def _add_ground(scene: bpy.types.Scene) -> None:
     mesh = bpy.data.meshes.new("Ground")
     mesh.from_pydata([(-30, -30, 0), (30, -30, 0), (30, 30, 0), (-30, 30, 0)], [], [(0, 1, 2, 3)])
     material = _material("Ground", (0.62, 0.63, 0.65))
-    tree = material.node_tree
+    tree: Any = material.node_tree
     place = tree.nodes.new("ShaderNodeTexCoord")
     bricks = tree.nodes.new("ShaderNodeTexBrick")
     bricks.offset = 0.0
@@ -160,7 +164,7 @@ def _material(name: str, colour: tuple[float, float, float]) -> bpy.types.Materi
     material = bpy.data.materials.new(name)
     if bpy.app.version < (5, 0, 0):
         material.use_nodes = True
-    shader = material.node_tree.nodes["Principled BSDF"]
+    shader: Any = material.node_tree.nodes["Principled BSDF"]
     shader.inputs["Base Color"].default_value = (*colour, 1.0)
     shader.inputs["Roughness"].default_value = 0.6
     material.diffuse_color = (*colour, 1.0)

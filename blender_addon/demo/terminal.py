@@ -1,4 +1,4 @@
-"""A progress bar: in place on a terminal, a line now and then elsewhere."""
+"""A progress bar. On a terminal it stays in its line; elsewhere it prints a line every few seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LINE_SECONDS = 5.0
 
 
 class Bar:
-    """Shows one thing after the other. `close` ends the last line."""
+    """Shows the progress of one thing after the other. `close` ends the last line."""
 
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()

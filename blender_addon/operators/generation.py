@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
 from bpy.props import StringProperty
 
 from .. import runtime
+from ..blender_types import OperatorResult, registration_of, scene_settings
 from ..cameras.export import chosen_cameras, export_cameras
 from ..preferences import output_folder
 from ..problem import AddonError
 from ..properties import RELATIVE_PATH
+from ..protocol.takes import SceneSpan
+from ..sampling import sampling_settings
 from ..service.state import BackendState
 from ..service.submission import Submission
 from ..takes.importing import TakeTarget, import_take
 
 
 class Generate(bpy.types.Operator):
-    """Generate one video for each chosen camera, all of the same scene"""
+    """Generate one video for each chosen camera, all of the same scene. It waits until earlier ones are done"""
 
     bl_idname = "collaborative_cameras.generate"
     bl_label = "Generate"
@@ -32,16 +36,13 @@ class Generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if runtime.session.generating:
-            cls.poll_message_set("A generation is running")
-            return False
         if runtime.session.state.backend is BackendState.STOPPING:
             cls.poll_message_set("The backend is stopping")
             return False
         return True
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Export the cameras, start the backend if need be, and hand the job over; returns at once."""
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        """Export the cameras, start the backend if need be, and hand the job over. Returns at once."""
         session = runtime.session
         cameras = chosen_cameras(context.scene)
         try:
@@ -49,7 +50,7 @@ class Generate(bpy.types.Operator):
             if not session.backend_started:
                 runtime.start_backend(context)
             target = TakeTarget(context.scene, cameras)
-            session.generate(submission, lambda folder: import_take(target.scene(), folder, target.cameras()))
+            session.generate(submission, lambda folder: _show(target, folder))
         except AddonError as error:
             session.report(error.problem)
             self.report({"ERROR"}, error.problem.summary())
@@ -59,45 +60,55 @@ class Generate(bpy.types.Operator):
 
 
 class CancelGeneration(bpy.types.Operator):
-    """Stop the running generation, at its next denoising step"""
+    """Stop a generation, at its next denoising step"""
 
     bl_idname = "collaborative_cameras.cancel"
     bl_label = "Cancel"
 
+    job_id: StringProperty(
+        name="Job", description="Id of the job. Empty: all jobs of this Blender", options={"SKIP_SAVE"}
+    )
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        job = runtime.session.state.job
-        if job is None:
+        jobs = runtime.session.state.jobs
+        if not jobs:
             cls.poll_message_set("No generation is running")
             return False
-        if job.cancelling:
+        if all(job.cancelling for job in jobs.values()):
             cls.poll_message_set("It is being cancelled")
             return False
         return True
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        runtime.session.cancel()
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        runtime.session.cancel(self.job_id or None)
         return {"FINISHED"}
 
 
 def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], folder: str) -> Submission:
     """The scene's settings and cameras. Raises CameraRefusedError and OutputFolderError."""
     scene = context.scene
-    settings = scene.collaborative_cameras
+    settings = scene_settings(scene)
+    exported = export_cameras(context, cameras, settings.frames)
     return Submission(
-        cameras=export_cameras(context, cameras),
-        frame_start=scene.frame_start,
-        frame_end=scene.frame_end,
+        cameras=exported,
+        scene=SceneSpan(
+            name=scene.name, frame_start=scene.frame_start, frame_end=scene.frame_end, aspect=exported.aspect
+        ),
         prompt=settings.prompt,
         negative_prompt=settings.negative_prompt,
         model=settings.model,
-        seed=settings.seed,
-        steps=settings.steps or None,
-        guidance=settings.guidance or None,
+        settings=sampling_settings(settings),
         size=(settings.height, settings.width) if settings.size_mode == "CUSTOM" else None,
         output_folder=output_folder(context),
         take_folder=Path(bpy.path.abspath(folder)) if folder else None,
     )
 
 
-register, unregister = bpy.utils.register_classes_factory((Generate, CancelGeneration))
+def _show(target: TakeTarget, folder: Path) -> Iterator[None]:
+    """Show a finished take where it was asked for, one step at a time."""
+    yield from import_take(target.scene(), folder, target.cameras())
+    runtime.push_undo_step("Generate")
+
+
+register, unregister = registration_of(Generate, CancelGeneration)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import bpy
 
 from .. import runtime
+from ..blender_types import OperatorResult, registration_of
 from ..preferences import preferences
 
 
 class CopyProblem(bpy.types.Operator):
-    """Copy the message, what to do about it and the log's end to the clipboard"""
+    """Copy the message, what to do about it, and the end of the log to the clipboard"""
 
     bl_idname = "collaborative_cameras.copy_problem"
     bl_label = "Copy"
@@ -18,13 +19,13 @@ class CopyProblem(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return runtime.session.state.problem is not None
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         context.window_manager.clipboard = runtime.session.state.problem.text()
         return {"FINISHED"}
 
 
 class DismissProblem(bpy.types.Operator):
-    """Take the message away"""
+    """Remove the message"""
 
     bl_idname = "collaborative_cameras.dismiss_problem"
     bl_label = "Dismiss"
@@ -33,7 +34,7 @@ class DismissProblem(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return runtime.session.state.problem is not None
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         runtime.session.state.problem = None
         return {"FINISHED"}
 
@@ -51,8 +52,9 @@ class OpenLog(bpy.types.Operator):
             return False
         return True
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        return bpy.ops.wm.path_open(filepath=str(runtime.session.state.log_path))
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        bpy.ops.wm.path_open(filepath=str(runtime.session.state.log_path))
+        return {"FINISHED"}
 
 
 class OpenPreferences(bpy.types.Operator):
@@ -61,8 +63,9 @@ class OpenPreferences(bpy.types.Operator):
     bl_idname = "collaborative_cameras.open_preferences"
     bl_label = "Open Preferences"
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        return bpy.ops.preferences.addon_show(module=preferences(context).bl_idname)
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        bpy.ops.preferences.addon_show(module=preferences(context).bl_idname)
+        return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((CopyProblem, DismissProblem, OpenLog, OpenPreferences))
+register, unregister = registration_of(CopyProblem, DismissProblem, OpenLog, OpenPreferences)

@@ -1,4 +1,4 @@
-"""Showing a take that lies on disk."""
+"""Showing a take that is on disk."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import runtime
-from ..problem import AddonError
+from ..blender_types import OperatorResult, registration_of
+from ..problem import AddonError, problem_of
 from ..properties import RELATIVE_PATH
+from ..protocol.takes import TakeError
 from ..takes.importing import cameras_by_name, import_take
 
 
 class ImportTake(bpy.types.Operator):
-    """Show an earlier take on the scene's cameras, found by the names that they had"""
+    """Show a take on the scene's cameras that have the names of its views. The command line may have written it"""
 
     bl_idname = "collaborative_cameras.import_take"
     bl_label = "Import Take"
-    bl_options = frozenset({"REGISTER", "UNDO"})
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 - Blender wants a set
 
     directory: StringProperty(
         name="Folder",
@@ -27,20 +29,21 @@ class ImportTake(bpy.types.Operator):
         options=RELATIVE_PATH,
     )
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> OperatorResult:
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         folder = Path(bpy.path.abspath(self.directory))
         try:
             for _ in import_take(context.scene, folder, cameras_by_name(context.scene, folder)):
                 pass
-        except AddonError as error:
-            runtime.session.report(error.problem)
-            self.report({"ERROR"}, error.problem.summary())
+        except (AddonError, TakeError) as error:
+            problem = problem_of(error)
+            runtime.session.report(problem)
+            self.report({"ERROR"}, problem.summary())
             return {"CANCELLED"}
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((ImportTake,))
+register, unregister = registration_of(ImportTake)

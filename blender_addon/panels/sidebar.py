@@ -1,21 +1,25 @@
-"""The panel in the sidebar of the 3D viewport. Draws the session's state and the scene's settings; changes nothing."""
+"""The panel in the sidebar of the 3D viewport. It draws the session's state and the scene's settings."""
 
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 import bpy
 
 from .. import runtime
+from ..blender_types import camera_settings, registration_of, scene_settings
 from ..cameras.export import render_size, scene_cameras
 from ..problem import Problem
-from ..protocol.geometry import MAX_SIDE, size_of_area
+from ..protocol.settings import SETTINGS
 from ..service.state import BackendState, State
+from ..service.submission import automatic_size
 
 _BACKEND_ICONS = {
     BackendState.STOPPED: "RADIOBUT_OFF",
     BackendState.STARTING: "SORTTIME",
     BackendState.READY: "CHECKMARK",
+    BackendState.RECONNECTING: "SORTTIME",
     BackendState.STOPPING: "SORTTIME",
     BackendState.FAILED: "ERROR",
 }
@@ -24,10 +28,11 @@ _RESTART_CODES = {"backend_start", "backend_ended", "lost", "unreachable", "wron
 _PREFERENCES_CODES = {"not_installed", "backend_start"}
 
 TRUE_COLOUR_TRANSFORMS = {"Standard", "Raw"}
+TITLE_LENGTH = 40
 
 
 class SidebarPanel(bpy.types.Panel):
-    """Everything the artist needs, from top to bottom in the order of the work."""
+    """Everything that the artist needs, from top to bottom in the order of the work."""
 
     bl_idname = "VIEW3D_PT_collaborative_cameras"
     bl_label = "Collaborative Cameras"
@@ -43,8 +48,8 @@ class SidebarPanel(bpy.types.Panel):
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
         _draw_generate(layout, state)
-        if state.warning:
-            _draw_text(layout.box().column(align=True), state.warning, context, "INFO")
+        for warning in state.warnings.values():
+            _draw_text(layout.box().column(align=True), warning, context, "INFO")
         if state.problem:
             _draw_problem(layout, state.problem, context)
         _draw_take(layout, context.scene)
@@ -53,21 +58,22 @@ class SidebarPanel(bpy.types.Panel):
 def _draw_backend(layout: bpy.types.UILayout, state: State) -> None:
     row = layout.row(align=True)
     device = f" on {state.device}" if state.device else ""
-    row.label(text=f"Backend: {state.backend.value}{device}", icon=_BACKEND_ICONS[state.backend])
+    icon: Any = _BACKEND_ICONS[state.backend]
+    row.label(text=f"Backend: {state.backend.value}{device}", icon=icon)
     if state.backend in (BackendState.STOPPED, BackendState.FAILED):
         row.operator("collaborative_cameras.start_backend", text="", icon="PLAY")
     else:
-        row.operator("collaborative_cameras.stop_backend", text="", icon="SNAP_FACE")
+        row.operator("collaborative_cameras.stop_backend", text="", icon="SNAP_FACE" if state.own else "UNLINKED")
 
 
 def _draw_cameras(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     box = layout.box()
     cameras = scene_cameras(scene)
-    chosen = sum(camera.collaborative_cameras.use for camera in cameras)
+    chosen = sum(camera_settings(camera).use for camera in cameras)
     box.label(text=f"Cameras: {chosen} of {len(cameras)}", icon="CAMERA_DATA")
     column = box.column(align=True)
     for camera in cameras:
-        column.prop(camera.collaborative_cameras, "use", text=camera.name)
+        column.prop(camera_settings(camera), "use", text=camera.name)
     if not cameras:
         column.label(text="The scene has no camera", icon="INFO")
     elif not chosen:
@@ -75,7 +81,7 @@ def _draw_cameras(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
 
 
 def _draw_prompt(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    settings = scene.collaborative_cameras
+    settings = scene_settings(scene)
     column = layout.column(align=True)
     column.label(text="Prompt")
     column.prop(settings, "prompt", text="", placeholder="What the scene shows")
@@ -87,38 +93,46 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
     header.label(text="Settings")
     if body is None:
         return
-    settings = scene.collaborative_cameras
+    settings = scene_settings(scene)
+    model = state.model(settings.model)
     body.use_property_split = True
     body.use_property_decorate = False
     body.prop(settings, "model")
+    if state.models and model is None:
+        body.label(text="The backend does not offer it", icon="INFO")
     column = body.column(align=True)
-    column.prop(settings, "seed")
-    column.prop(settings, "steps")
-    column.prop(settings, "guidance")
+    for setting in SETTINGS:
+        if model is None or setting.name in model.settings:
+            column.prop(settings, setting.name)
+    column = body.column(align=True)
+    column.prop(settings, "frames")
+    if model is not None and not model.frames.allows(settings.frames):
+        column.label(text=f"This model makes {model.frames.nearest(settings.frames)} frames", icon="INFO")
     column = body.column(align=True)
     column.prop(settings, "size_mode")
     if settings.size_mode == "CUSTOM":
         column.prop(settings, "width")
         column.prop(settings, "height")
-    else:
-        for model in state.models:
-            if model.name == settings.model:
-                aspect = render_size(scene).aspect
-                height, width = size_of_area(aspect, model.native_size, model.size_multiple, MAX_SIDE)
-                column.label(text=f"{width} x {height} px")
+    elif model is not None:
+        height, width = automatic_size(render_size(scene).aspect, model)
+        column.label(text=f"{width} x {height} px")
     body.prop(settings, "output_folder")
 
 
 def _draw_generate(layout: bpy.types.UILayout, state: State) -> None:
     column = layout.column(align=True)
-    if state.job is None:
-        column.scale_y = 1.5
-        column.operator("collaborative_cameras.generate", icon="RENDER_ANIMATION")
-        if state.notice:
-            layout.label(text=state.notice, icon="INFO")
-        return
-    column.progress(factor=state.job.fraction, text=state.summary())
-    column.operator("collaborative_cameras.cancel", icon="CANCEL")
+    column.scale_y = 1.5
+    column.operator("collaborative_cameras.generate", icon="RENDER_ANIMATION")
+    for job_id, job in state.jobs.items():
+        column = layout.column(align=True)
+        if len(state.jobs) > 1:
+            column.label(text=textwrap.shorten(job.title, TITLE_LENGTH, placeholder="...") or "No prompt")
+        row = column.row(align=True)
+        row.progress(factor=job.fraction, text=state.summary(job_id))
+        cancel: Any = row.operator("collaborative_cameras.cancel", text="", icon="CANCEL")
+        cancel.job_id = job_id
+    if state.notice:
+        layout.label(text=state.notice, icon="INFO")
 
 
 def _draw_problem(layout: bpy.types.UILayout, problem: Problem, context: bpy.types.Context) -> None:
@@ -145,7 +159,7 @@ def _draw_problem(layout: bpy.types.UILayout, problem: Problem, context: bpy.typ
 
 
 def _draw_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
-    settings = scene.collaborative_cameras
+    settings = scene_settings(scene)
     header, body = layout.panel("collaborative_cameras_take", default_closed=False)
     header.label(text="Frames")
     if body is None:
@@ -159,8 +173,8 @@ def _draw_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     body.operator("collaborative_cameras.import_take", icon="IMPORT")
 
 
-def _draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str) -> None:
-    """Lines that fit the sidebar; labels do not wrap by themselves."""
+def _draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: Any) -> None:
+    """Draw lines that fit the sidebar: labels do not wrap by themselves. icon: the name of an icon."""
     characters = max(20, int(context.region.width / (7.2 * context.preferences.system.ui_scale)) - 6)
     for line in text.splitlines():
         for part in textwrap.wrap(line, characters) or [""]:
@@ -168,4 +182,4 @@ def _draw_text(layout: bpy.types.UILayout, text: str, context: bpy.types.Context
             icon = "BLANK1" if icon != "NONE" else "NONE"
 
 
-register, unregister = bpy.utils.register_classes_factory((SidebarPanel,))
+register, unregister = registration_of(SidebarPanel)

@@ -1,13 +1,15 @@
-"""The generation service as a child process: found, started, watched, stopped. Runs in the socket thread only."""
+"""The generation service as a child process: started, watched and stopped. It runs in the socket thread only."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..problem import AddonError
 from ..protocol.connection import Installation, read_installation
@@ -18,13 +20,13 @@ KEEP_SECONDS = 7 * 24 * 3600.0
 
 
 class BackendStartError(AddonError):
-    """The service could not be started."""
+    """A service that could not be started."""
 
     code = "backend_start"
 
 
 class BackendEndedError(AddonError):
-    """The service's process has ended and nobody asked it to."""
+    """A service whose process has ended, and nobody asked it to."""
 
     code = "backend_ended"
 
@@ -33,8 +35,8 @@ class BackendEndedError(AddonError):
 class Launch:
     """How to start the service.
 
+    folder: of this Blender's own, for the connection file and the log; it is made if need be. parent_pid: of Blender.
     python, project: interpreter and folder that replace those of the installation record, or empty.
-    folder: an existing or new folder of this Blender's own, for the connection file and the log.
     """
 
     folder: Path
@@ -44,12 +46,12 @@ class Launch:
 
     @property
     def connection_file(self) -> Path:
-        """Where the service says how to reach it. One for each Blender, as each starts its own service."""
+        """The file in which the service says how to reach it. Each Blender has its own, as each may start a service."""
         return self.folder / f"connection-{self.parent_pid}.json"
 
     @property
     def log_path(self) -> Path:
-        """What the service printed."""
+        """The file with what the service printed."""
         return self.folder / f"backend-{self.parent_pid}.log"
 
     def installation(self) -> Installation:
@@ -119,7 +121,7 @@ class BackendProcess:
         return True
 
     def stop(self) -> None:
-        """End it, by force if it does not go."""
+        """End it, by force where it does not end when asked."""
         if self._process.poll() is None:
             self._process.terminate()
             if not self.wait(TERMINATE_TIMEOUT):
@@ -145,8 +147,8 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _detached() -> dict[str, object]:
-    """No console window on Windows; elsewhere a Ctrl-C meant for Blender does not reach the service."""
-    if os.name == "nt":
+def _detached() -> dict[str, Any]:
+    """No console window on Windows; elsewhere a Ctrl-C that is meant for Blender does not reach the service."""
+    if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}

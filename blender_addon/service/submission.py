@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from ..cameras.camera_model import Array
 from ..problem import AddonError
 from ..protocol.geometry import MAX_SIDE, resized_intrinsics, size_of_area
-from .state import Model
-
-SIZE_MULTIPLE = 8
-"""What width and height must be multiples of for any model."""
+from ..protocol.messages import GenerateRequest
+from ..protocol.models import ModelInfo
+from ..protocol.settings import SETTINGS, SamplingSettings
+from ..protocol.takes import SceneSpan
 
 
 class SettingsError(AddonError):
@@ -40,69 +41,71 @@ class CameraExport:
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """One generation as the artist asked for it. `steps`, `guidance` and `size` None: the model's own, and automatic.
+    """One generation as the artist asks for it.
 
-    size: (height, width) in pixels. take_folder: the folder for this take, or None for a new one in `output_folder`.
+    scene: the scene and its frames. model: the model's name. settings: None in them stands for the model's own value.
+    size: (height, width) in pixels; None for the automatic size. output_folder: where new takes go.
+    take_folder: the folder for this take; None for a new one in `output_folder`.
     """
 
     cameras: CameraExport
-    frame_start: int
-    frame_end: int
+    scene: SceneSpan
     prompt: str
     negative_prompt: str
     model: str
-    seed: int
-    steps: int | None
-    guidance: float | None
+    settings: SamplingSettings
     size: tuple[int, int] | None
     output_folder: Path
     take_folder: Path | None = None
 
-    def request_fields(self, models: Sequence[Model]) -> dict[str, Any]:
-        """The fields of `protocol.messages.GenerateRequest`, with the chosen model's own settings where none are set.
+    def request(self, models: Sequence[ModelInfo]) -> GenerateRequest:
+        """The request for one of the models that the service offers.
 
-        Raises SettingsError when the model is unknown or cannot make what is asked for.
+        Raises SettingsError when it does not offer the chosen model, or when that model cannot make what is asked for.
         """
-        model = self._with_own_settings(models)
-        height, width = self.size or size_of_area(self.cameras.aspect, model.native_size, model.size_multiple, MAX_SIDE)
-        if width % model.size_multiple or height % model.size_multiple:
+        model = self._chosen(models)
+        height, width = self.size or automatic_size(self.cameras.aspect, model)
+        if width % model.sizes.multiple or height % model.sizes.multiple:
             raise SettingsError(
                 f"{width} x {height} pixels do not fit the model “{model.name}”.",
-                f"Use multiples of {model.size_multiple}, or the automatic size.",
+                f"Use multiples of {model.sizes.multiple}, or the automatic size.",
             )
         frames = self.cameras.c2w.shape[1]
-        if frames > model.max_frames:
+        if not model.frames.allows(frames):
             raise SettingsError(
-                f"The model “{model.name}” makes at most {model.max_frames} frames, not {frames}.",
-                "Choose another model.",
+                f"The model “{model.name}” makes no videos of {frames} frames.",
+                f"Set Frames to {model.frames.nearest(frames)}, or choose another model.",
             )
-        return {
-            "prompt": self.prompt,
-            "negative_prompt": self.negative_prompt,
-            "view_names": self.cameras.names,
-            "width": width,
-            "height": height,
-            "model": model.name,
-            "seed": self.seed,
-            "num_inference_steps": self.steps or model.num_inference_steps,
-            "guidance_scale": self.guidance or model.guidance_scale,
-        }
+        return GenerateRequest(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            view_names=self.cameras.names,
+            width=width,
+            height=height,
+            model=model.name,
+            settings=known_settings(self.settings, model),
+        )
 
     def K_at(self, size: tuple[int, int]) -> Array:
-        """K (V, F, 3, 3) of images of `size` (height, width) that fill the cameras' views."""
+        """K (V, F, 3, 3) of images of `size`, (height, width) in pixels, that fill the cameras' views."""
         return resized_intrinsics(self.cameras.K, (self.cameras.height, self.cameras.width), size)
 
-    def _with_own_settings(self, models: Sequence[Model]) -> Model:
-        """The chosen model. One that is not offered may be a folder on the service's machine: the service will know."""
+    def _chosen(self, models: Sequence[ModelInfo]) -> ModelInfo:
         for model in models:
             if model.name == self.model:
                 return model
-        if self.size and self.steps and self.guidance:
-            return Model(
-                self.model, max(self.size), SIZE_MULTIPLE, self.cameras.c2w.shape[1], self.steps, self.guidance
-            )
         offered = ", ".join(model.name for model in models) or "none"
         raise SettingsError(
-            f"The backend offers no model “{self.model}” (it offers: {offered}).",
-            "Choose one of these. For a folder with a model, set size, steps and guidance yourself.",
+            f"The backend offers no model “{self.model}”.", f"Choose one of those that it offers: {offered}."
         )
+
+
+def automatic_size(aspect: float, model: ModelInfo) -> tuple[int, int]:
+    """(height, width) in pixels near an aspect ratio, with the area that the model is at its best at."""
+    return size_of_area(aspect, model.sizes.native, model.sizes.multiple, MAX_SIDE)
+
+
+def known_settings(settings: SamplingSettings, model: ModelInfo) -> SamplingSettings:
+    """The settings that the model has. The others are left to it, because the panel does not show them."""
+    defaults = {setting.name: setting.default for setting in SETTINGS if setting.name not in model.settings}
+    return msgspec.structs.replace(settings, **defaults)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import bpy
 
+from ..blender_types import camera_data, scene_settings
 from ..problem import AddonError
+from ..protocol.takes import TakeRecord, read_record
 from .planes import make_plane
-from .sequences import TAKE_KEY, load_sequence, show_background
-from .take_files import read_take
+from .retiming import driver_expression
+from .sequences import TAKE_KEY, load_sequence, show_background, take_of
 
 
 class TakeImportError(AddonError):
@@ -20,9 +22,9 @@ class TakeImportError(AddonError):
 
 
 class TakeTarget:
-    """The scene and the cameras that a take is made for, found again after undo, renaming and the like.
+    """The scene and the cameras that a take is made for. They are found again after undo, renaming and the like.
 
-    Python's references to Blender's data do not outlive an undo step, so that identifiers are kept.
+    Python's references to Blender's data do not outlive an undo step, so this keeps identifiers.
     """
 
     def __init__(self, scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> None:
@@ -44,64 +46,73 @@ class TakeTarget:
         return {view: objects[uid] for view, uid in self._cameras.items() if uid in objects}
 
 
-def cameras_by_name(scene: bpy.types.Scene, take_folder: Path) -> dict[int, bpy.types.Object]:
-    """View number -> camera of the name that it had when the take was made, of those the scene has.
+def cameras_by_name(scene: bpy.types.Scene, take: Path) -> dict[int, bpy.types.Object]:
+    """View number -> the scene's camera that has the view's name, of those the scene has.
 
-    Raises TakeFolderError when the folder holds no take.
+    Raises TakeError when the folder holds no take.
     """
-    names = read_take(take_folder).request["view_names"]
-    found = {view: scene.objects.get(name) for view, name in enumerate(names)}
-    return {view: obj for view, obj in found.items() if obj is not None and obj.type == "CAMERA"}
+    cameras = {obj.name: obj for obj in scene.objects if obj.type == "CAMERA"}
+    names = read_record(take).view_names
+    return {view: cameras[name] for view, name in enumerate(names) if name in cameras}
 
 
-def import_take(scene: bpy.types.Scene, take_folder: Path, cameras: Mapping[int, bpy.types.Object]) -> Iterator[None]:
+def import_take(scene: bpy.types.Scene, take: Path, cameras: Mapping[int, bpy.types.Object]) -> Iterator[None]:
     """Show a take, one view per step of the iteration. Earlier takes stay in the file, hidden.
 
-    cameras: view number -> camera; views without a camera are left out. Raises TakeFolderError and TakeImportError.
+    A take that knows no scene is spread over the present frame range. take: its folder. cameras: view number -> camera;
+    views without a camera are left out. Raises TakeError and TakeImportError.
     """
-    take = read_take(take_folder)
+    record = read_record(take)
     if not cameras:
         raise TakeImportError(
-            "None of the take's cameras is in this scene.", "Open the scene that it was made for, and import it there."
+            "None of the take's cameras is in this scene.",
+            f"Open the scene that it was made for, or give cameras these names: {', '.join(record.view_names)}.",
         )
-    collection = _take_collection(scene, take_folder)
+    shown_frame = _shown_frame(scene, record)
+    collection = _take_collection(scene, take)
     for view, camera in cameras.items():
-        name = f"{take_folder.name} {camera.name}"
-        image = load_sequence(take_folder, view, name)
-        show_background(camera.data, image, take)
-        collection.objects.link(make_plane(scene, camera, image, take, view, name))
+        name = f"{take.name} {camera.name}"
+        image = load_sequence(take, view, name)
+        show_background(camera_data(camera), image, shown_frame)
+        collection.objects.link(make_plane(scene, camera, image, shown_frame, view, name))
         yield
-    scene.collaborative_cameras.take = str(take_folder)
+    scene_settings(scene).take = str(take)
     apply_visibility(scene)
 
 
 def take_collections(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
     """The collections of the scene that hold takes, older ones first."""
-    return [collection for collection in scene.collection.children if TAKE_KEY in collection]
+    return [collection for collection in scene.collection.children if take_of(collection)]
 
 
 def apply_visibility(scene: bpy.types.Scene) -> None:
     """Show the scene's current take as its settings say, and hide all others."""
-    settings = scene.collaborative_cameras
+    settings = scene_settings(scene)
     for collection in take_collections(scene):
-        hidden = collection[TAKE_KEY] != settings.take or not settings.show_planes
+        hidden = take_of(collection) != settings.take or not settings.show_planes
         collection.hide_viewport = collection.hide_render = hidden
     for obj in scene.objects:
         if obj.type == "CAMERA":
-            for background in obj.data.background_images:
-                if background.image is not None and TAKE_KEY in background.image:
-                    current = background.image[TAKE_KEY] == settings.take
-                    background.show_background_image = current and settings.show_backgrounds
+            for background in camera_data(obj).background_images:
+                take = take_of(background.image)
+                if take:
+                    background.show_background_image = take == settings.take and settings.show_backgrounds
 
 
-def _take_collection(scene: bpy.types.Scene, take_folder: Path) -> bpy.types.Collection:
+def _shown_frame(scene: bpy.types.Scene, record: TakeRecord) -> str:
+    """The driver's expression that names the frame to show."""
+    span = record.scene or scene  # both have a range
+    return driver_expression(span.frame_start, span.frame_end, record.frame_count)
+
+
+def _take_collection(scene: bpy.types.Scene, take: Path) -> bpy.types.Collection:
     """A new collection for the take, in place of an earlier import of the same one."""
     for collection in take_collections(scene):
-        if collection[TAKE_KEY] == str(take_folder):
+        if take_of(collection) == str(take):
             for plane in list(collection.objects):
                 bpy.data.objects.remove(plane)
             return collection
-    collection = bpy.data.collections.new(take_folder.name)
-    collection[TAKE_KEY] = str(take_folder)
+    collection = bpy.data.collections.new(take.name)
+    collection[TAKE_KEY] = str(take)
     scene.collection.children.link(collection)
     return collection

@@ -1,36 +1,41 @@
 """A plane that fills a camera's view and shows its frames, in the viewport and in renders.
 
-It is the camera's child and sits where the viewport draws the camera's frame. Drivers keep it filling the view when the
-lens, the sensor, the shift or the camera's scale change or are animated.
+It is the camera's child and sits where the viewport draws the camera's frame. Drivers keep it filling the view when
+lens, sensor, shift or scale of the camera change or are animated.
 """
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import bpy
 
+from ..blender_types import camera_data
 from ..cameras.camera_model import view_extent
 from ..cameras.export import render_size
+from .drivers import new_driver
 from .sequences import retime
-from .take_files import Take
 
 VIEW_KEY = "collaborative_view"
-"""Custom property of a camera that has a plane: a number of its own in this file, by which planes know their camera."""
+"""Custom property of a camera that has a plane: a number of its own in this file. Planes know their camera by it."""
 
+ScaleChannel = Literal["SCALE_X", "SCALE_Y", "SCALE_Z"]
 CORNERS = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
 
 
 def make_plane(
-    scene: bpy.types.Scene, camera: bpy.types.Object, image: bpy.types.Image, take: Take, order: int, name: str
+    scene: bpy.types.Scene, camera: bpy.types.Object, image: bpy.types.Image, shown_frame: str, order: int, name: str
 ) -> bpy.types.Object:
     """Make the plane of one view; the caller links it into a collection.
 
-    order: the view's number in the take. Planes of cameras that stand in one place lie behind each other in this order.
+    shown_frame: of `driver_expression`. order: the view's number in the take. Planes of cameras that stand in one place
+    lie behind each other in this order.
     """
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata([(x, y, 0.0) for x, y in CORNERS], [], [(0, 1, 2, 3)])
     for loop, (x, y) in zip(mesh.uv_layers.new(name="UVMap").data, CORNERS, strict=True):
         loop.uv = (x + 0.5, y + 0.5)
-    mesh.materials.append(_make_material(image, take, name))
+    mesh.materials.append(_make_material(image, shown_frame, name))
     plane = bpy.data.objects.new(name, mesh)
     plane.parent = camera
     _show_to_cameras_only(plane)
@@ -39,14 +44,14 @@ def make_plane(
     return plane
 
 
-def _make_material(image: bpy.types.Image, take: Take, name: str) -> bpy.types.Material:
+def _make_material(image: bpy.types.Image, shown_frame: str, name: str) -> bpy.types.Material:
     """Emission of the image's own colours, untouched by the scene's light."""
     material = bpy.data.materials.new(name)
     if bpy.app.version < (5, 0, 0):
         material.use_nodes = True
     tree = material.node_tree
     tree.nodes.clear()
-    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture: Any = tree.nodes.new("ShaderNodeTexImage")  # the stubs know nodes of no special kind
     emission = tree.nodes.new("ShaderNodeEmission")
     output = tree.nodes.new("ShaderNodeOutputMaterial")
     texture.location, emission.location, output.location = (-300, 0), (0, 0), (200, 0)
@@ -54,7 +59,7 @@ def _make_material(image: bpy.types.Image, take: Take, name: str) -> bpy.types.M
     texture.extension = "EXTEND"
     tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
     tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
-    retime(tree, f'nodes["{texture.name}"].image_user', take)
+    retime(tree, f'nodes["{texture.name}"].image_user', shown_frame)
     return material
 
 
@@ -73,8 +78,9 @@ def _fill_view(plane: bpy.types.Object, scene: bpy.types.Scene, camera: bpy.type
     It stands at `nesting` times the distance of the frame that the viewport draws, and never before the near clipping
     plane. Scale is taken out because a render leaves the camera's own scale out too, and the plane inherits it.
     """
-    extent_x, extent_y = view_extent(camera.data.sensor_fit, render_size(scene))
-    sensor = "sensor_height" if camera.data.sensor_fit == "VERTICAL" else "sensor_width"
+    sensor_fit = camera_data(camera).sensor_fit
+    extent_x, extent_y = view_extent(sensor_fit, render_size(scene))
+    sensor = "sensor_height" if sensor_fit == "VERTICAL" else "sensor_width"
     lens = {"size": "display_size", "lens": "lens", "sensor": sensor, "near": "clip_start"}
     distance = f"max(size * lens / sensor, near * 1.05) * {nesting}"
     width = f"{distance} * sensor / lens"
@@ -92,11 +98,10 @@ def _drive(
     expression: str,
     camera: bpy.types.Object,
     properties: dict[str, str],
-    scale_channel: str,
+    scale_channel: ScaleChannel,
 ) -> None:
     """Drive one channel of the plane by properties of the camera's data and by one channel of its world scale."""
-    driver = plane.driver_add(path, index).driver
-    driver.type = "SCRIPTED"
+    driver = new_driver(plane, path, index)
     for name, data_path in properties.items():
         target = _variable(driver, name, "SINGLE_PROP")
         target.id_type = "CAMERA"
@@ -110,10 +115,11 @@ def _drive(
 
 
 def _hide_from_other_views(plane: bpy.types.Object, scene: bpy.types.Scene, number: int) -> None:
-    """Leave the plane out of renders through another camera that has a plane: cameras may start from one pose, and each
-    must show its own frames. Renders through any other camera show all planes."""
-    driver = plane.driver_add("hide_render").driver
-    driver.type = "SCRIPTED"
+    """Leave the plane out of renders through another camera that has a plane.
+
+    Cameras may start from one pose, and each must show its own frames. Renders through other cameras show all planes.
+    """
+    driver = new_driver(plane, "hide_render")
     target = _variable(driver, "looking", "SINGLE_PROP")
     target.id_type = "SCENE"
     target.id = scene
@@ -123,7 +129,9 @@ def _hide_from_other_views(plane: bpy.types.Object, scene: bpy.types.Scene, numb
     driver.expression = f"looking != 0 and looking != {number}"
 
 
-def _variable(driver: bpy.types.Driver, name: str, kind: str) -> bpy.types.DriverTarget:
+def _variable(
+    driver: bpy.types.Driver, name: str, kind: Literal["SINGLE_PROP", "TRANSFORMS"]
+) -> bpy.types.DriverTarget:
     variable = driver.variables.new()
     variable.name = name
     variable.type = kind
@@ -131,7 +139,7 @@ def _variable(driver: bpy.types.Driver, name: str, kind: str) -> bpy.types.Drive
 
 
 def _view_number(camera: bpy.types.Object) -> int:
-    """The camera's own number, given now if it has none or if it is a copy of a camera that has it."""
+    """The camera's own number. A camera that has none, or that is a copy of one that has it, gets a new number."""
     numbers = {obj.get(VIEW_KEY, 0) for obj in bpy.data.objects if obj.type == "CAMERA" and obj != camera}
     if not camera.get(VIEW_KEY) or camera[VIEW_KEY] in numbers:
         camera[VIEW_KEY] = max(numbers, default=0) + 1

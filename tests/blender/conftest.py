@@ -18,6 +18,7 @@ from types import ModuleType
 
 import pytest
 from blender.places import MODULE, PROJECT, SERVICE_PYTHON
+from blender.service_python import run_in_service_python
 
 if importlib.util.find_spec("bpy") is None:
     collect_ignore_glob = ["*"]
@@ -43,12 +44,20 @@ def addon(extension_zip: Path) -> Iterator[ModuleType]:
     """The installed and enabled extension's package; its modules are attributes of it."""
     bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default", enable_on_install=True)
     package = importlib.import_module(MODULE)
-    for name in ("cameras.export", "runtime", "service.session", "takes.importing"):
+    for name in ("cameras.export", "panels.sidebar", "runtime", "service.session", "takes.importing"):
         importlib.import_module(f"{MODULE}.{name}")
     connection = importlib.import_module(f"{MODULE}.protocol.connection")
     connection.write_installation(connection.Installation(python=SERVICE_PYTHON, project=str(PROJECT), version="test"))
     yield package
     bpy.ops.preferences.addon_disable(module=MODULE)
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> str:
+    """The name of an installed model of the real classes, tiny and random."""
+    folder = Path(os.environ["CVD_HOME"]) / "models" / "tiny"
+    run_in_service_python("tiny_model.py", folder)
+    return folder.name
 
 
 @pytest.fixture

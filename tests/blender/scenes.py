@@ -16,6 +16,15 @@ def add_camera(scene: bpy.types.Scene, name: str, location: tuple[float, float, 
     return camera
 
 
+def add_moving_camera(scene: bpy.types.Scene, name: str, x: float) -> bpy.types.Object:
+    """A camera that looks along -z, and moves from the origin to x by frame 48."""
+    camera = add_camera(scene, name)
+    camera.keyframe_insert("location", frame=1)
+    camera.location = x, 0.0, 0.1
+    camera.keyframe_insert("location", frame=48)
+    return camera
+
+
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write (H, W, 3) uint8, its first row on top."""
     height, width = pixels.shape[:2]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +13,12 @@ from types import ModuleType
 import bpy
 import numpy as np
 import pytest
-from blender.places import MODULE, PROJECT, SERVICE_PYTHON
-from blender.scenes import add_camera, read_png, render
+from blender.places import MODULE, PROJECT
+from blender.scenes import add_camera, add_moving_camera, read_png, render
 
 FRAMES = 16
 SIZE = 64
 TIMEOUT = 180.0
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of the real classes, tiny and random, in the service's own format."""
-    folder = tmp_path_factory.mktemp("model")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])}
-    command = [SERVICE_PYTHON, str(PROJECT / "tests" / "support" / "tiny_model.py"), str(folder)]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
-    return folder
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ def preferences(addon: ModuleType) -> Iterator[bpy.types.AddonPreferences]:
 
 
 @pytest.fixture
-def shot(scene: bpy.types.Scene, model_folder: Path, tmp_path: Path) -> bpy.types.Scene:
+def shot(scene: bpy.types.Scene, tiny_model: str, tmp_path: Path) -> bpy.types.Scene:
     """A scene of 48 frames with two cameras that start from one pose, and settings for a quick generation."""
     scene.frame_start, scene.frame_end = 1, 48
     scene.render.resolution_x = scene.render.resolution_y = SIZE
@@ -50,18 +38,11 @@ def shot(scene: bpy.types.Scene, model_folder: Path, tmp_path: Path) -> bpy.type
         add_moving_camera(scene, name, x)
     settings = scene.collaborative_cameras
     settings.prompt = "a red cube on a green floor"
-    settings.model = str(model_folder)
+    settings.model = tiny_model
     settings.size_mode, settings.width, settings.height = "CUSTOM", SIZE, SIZE
-    settings.steps, settings.guidance, settings.seed = 1, 4.0, 5
+    settings.num_inference_steps, settings.guidance_scale, settings.seed = 1, 4.0, 5
     settings.output_folder = str(tmp_path / "takes")
     return scene
-
-
-def add_moving_camera(scene: bpy.types.Scene, name: str, x: float) -> None:
-    camera = add_camera(scene, name)
-    camera.keyframe_insert("location", frame=1)
-    camera.location = x, 0.0, 0.1
-    camera.keyframe_insert("location", frame=48)
 
 
 @pytest.fixture
@@ -85,7 +66,12 @@ def running(addon: ModuleType):
 def service_pid(addon: ModuleType) -> int:
     """The process that the add-on's connection file names."""
     folder = Path(bpy.utils.extension_path_user(MODULE, path="service"))
-    return json.loads((folder / f"connection-{os.getpid()}.json").read_text())["pid"]
+    return addon.protocol.connection.read_connection(folder / f"connection-{os.getpid()}.json").pid
+
+
+def stage_of(session) -> str:
+    """What is being done for the job that was asked for last."""
+    return session.state.jobs[session.last_job].stage
 
 
 def wait_until(session, condition, timeout: float = TIMEOUT) -> None:
@@ -96,28 +82,32 @@ def wait_until(session, condition, timeout: float = TIMEOUT) -> None:
         time.sleep(0.01)
 
 
-def test_generate_to_pixels(shot: bpy.types.Scene, session, tmp_path: Path) -> None:
+def test_generate_to_pixels(shot: bpy.types.Scene, session, addon: ModuleType, tmp_path: Path) -> None:
     """Generate starts the backend, brings a take, and every camera's render shows its PNG at three frames."""
     add_moving_camera(shot, "Centre", 0.0)
     seen = []
     assert bpy.ops.collaborative_cameras.generate() == {"FINISHED"}
-    folder = session.wait(lambda state: seen.append(state.job and (state.job.stage, state.job.step)), TIMEOUT)
+    folder = session.wait(lambda state: seen.extend((job.stage, job.step) for job in state.jobs.values()), TIMEOUT)
     assert folder == tmp_path / "takes" / "take_0001"
     # A tick may take in several reports of a fast model at once: which of them are seen is up to the machine.
     stages = ("", "loading", "encoding", "denoising", "decoding", "saving")
-    progress = [(stages.index(stage), step) for stage, step in filter(None, seen)]
+    progress = [(stages.index(stage), step) for stage, step in seen]
     assert progress == sorted(progress)
     assert any(step > 0 for _, step in progress)
 
-    take = json.loads((folder / "take.json").read_text())
-    assert take["request"]["view_names"] == ["Centre", "Left", "Right"]
-    assert (take["frame_start"], take["frame_end"]) == (1, 48)
-    c2w = np.array(take["c2w"])
+    record = addon.protocol.takes.read_record(folder)
+    assert record.view_names == ("Centre", "Left", "Right")
+    assert (record.scene.name, record.scene.frame_start, record.scene.frame_end) == (shot.name, 1, 48)
+    assert (record.settings.seed, record.settings.num_inference_steps, record.settings.guidance_scale) == (5, 1, 4.0)
+    assert record.job_id == session.last_job
+    c2w = np.array(record.c2w)
     assert c2w.shape == (3, FRAMES, 4, 4)
     np.testing.assert_allclose(c2w[:, 0, :3, 3], 0, atol=1e-6)
     np.testing.assert_allclose(c2w[2, -1, :3, 3], [0.4, 0, 0.1], atol=1e-6)
+    for view in range(3):
+        assert np.load(folder / f"view_{view:02d}" / "latents.npy").shape == (4, FRAMES, SIZE // 8, SIZE // 8)
 
-    for view, name in enumerate(take["request"]["view_names"]):
+    for view, name in enumerate(record.view_names):
         for frame, number in ((1, 1), (24, 8), (48, 16)):
             expected = read_png(folder / f"view_{view:02d}" / f"{number:04d}.png")
             pixels = render(shot, shot.objects[name], frame, tmp_path / "render.png")
@@ -162,35 +152,42 @@ def test_a_closed_file_leaves_the_take_on_disk(shot: bpy.types.Scene, running, t
 
 
 def test_cancel_ends_the_job_and_the_next_one_works(shot: bpy.types.Scene, running, tmp_path: Path) -> None:
-    shot.collaborative_cameras.steps = 500
+    shot.collaborative_cameras.num_inference_steps = 500
     bpy.ops.collaborative_cameras.generate()
-    with pytest.raises(RuntimeError, match="A generation is running"):
-        bpy.ops.collaborative_cameras.generate()
-    wait_until(running, lambda: running.state.job.stage == "denoising")
+    wait_until(running, lambda: stage_of(running) == "denoising")
     bpy.ops.collaborative_cameras.cancel()
-    with pytest.raises(Exception, match="Cancelled"):
+    with pytest.raises(Exception, match="cancelled"):
         running.wait(timeout=30)
     assert running.state.problem is None
     assert not list((tmp_path / "takes").iterdir())
-    shot.collaborative_cameras.steps = 1
+    shot.collaborative_cameras.num_inference_steps = 1
     bpy.ops.collaborative_cameras.generate()
     assert running.wait(timeout=TIMEOUT).name == "take_0001"
 
 
-def test_a_model_that_is_not_there_leaves_the_backend_running(shot, running, tmp_path: Path) -> None:
+def test_generate_may_be_pressed_again_meanwhile(shot: bpy.types.Scene, running, tmp_path: Path) -> None:
+    """Each take has its own settings and folder; the last one shows; and one job is cancelled without the others."""
+    shot.collaborative_cameras.num_inference_steps = 30
+    job_ids = []
+    for seed in (1, 2, 3):
+        shot.collaborative_cameras.seed = seed
+        bpy.ops.collaborative_cameras.generate()
+        job_ids.append(running.last_job)
+    assert list(running.state.jobs) == job_ids
+    bpy.ops.collaborative_cameras.cancel(job_id=job_ids[1])
+    folders = [running.wait(timeout=TIMEOUT, job_id=job_id) for job_id in (job_ids[0], job_ids[2])]
+    assert running.state.failures[job_ids[1]].code == "cancelled"
+    assert folders == [tmp_path / "takes" / name for name in ("take_0001", "take_0003")]
+    assert shot.collaborative_cameras.take == str(folders[1])
+    assert (folders[0] / "view_00" / "0001.png").read_bytes() != (folders[1] / "view_00" / "0001.png").read_bytes()
+
+
+def test_a_model_that_is_not_offered_is_refused_with_those_that_are(shot, running, tmp_path: Path) -> None:
     shot.collaborative_cameras.model = str(tmp_path / "nowhere")
     bpy.ops.collaborative_cameras.generate()
-    with pytest.raises(Exception, match="nowhere"):
+    with pytest.raises(Exception, match=r"nowhere.*starter, tiny"):
         running.wait(timeout=TIMEOUT)
     assert running.state.backend.value == "Ready"
-    assert running.state.problem.hint
-
-
-def test_a_model_that_is_not_offered_needs_its_settings(shot, running) -> None:
-    shot.collaborative_cameras.steps = 0
-    bpy.ops.collaborative_cameras.generate()
-    with pytest.raises(Exception, match="offers no model"):
-        running.wait(timeout=TIMEOUT)
 
 
 def test_too_many_cameras_leave_the_backend_running(shot, running) -> None:
@@ -211,17 +208,22 @@ def test_an_output_folder_that_is_a_file_is_told(shot, running, tmp_path: Path) 
 
 
 def test_a_backend_killed_during_a_job_is_told_and_restarted(shot: bpy.types.Scene, addon: ModuleType, running) -> None:
-    shot.collaborative_cameras.steps = 500
+    """The job is asked for again, and the service says what became of it."""
+    shot.collaborative_cameras.num_inference_steps = 500
     bpy.ops.collaborative_cameras.generate()
-    wait_until(running, lambda: running.state.job.stage == "denoising")
+    killed = running.last_job
+    wait_until(running, lambda: stage_of(running) == "denoising")
     os.kill(service_pid(addon), signal.SIGKILL)
-    with pytest.raises(Exception, match="The generation is lost"):
+    with pytest.raises(Exception, match="asked for the unfinished generations again"):
         running.wait(timeout=30)
     assert running.state.backend.value == "Failed"
     assert running.state.problem.code == "backend_ended"
     assert "-9" in running.state.problem.message
-    shot.collaborative_cameras.steps = 1
+    assert list(running.state.jobs) == [killed]
+    shot.collaborative_cameras.num_inference_steps = 1
     assert bpy.ops.collaborative_cameras.start_backend() == {"FINISHED"}
+    with pytest.raises(Exception, match="ended before"):
+        running.wait(timeout=TIMEOUT, job_id=killed)
     bpy.ops.collaborative_cameras.generate()
     running.wait(timeout=TIMEOUT)
     assert running.state.problem is None
@@ -281,7 +283,7 @@ def other_release(folder: Path, file: str, old: str, new: str) -> Path:
 
 
 def test_a_service_of_another_protocol_version_is_told(scene, session, preferences, tmp_path: Path) -> None:
-    project = other_release(tmp_path, "messages.py", "PROTOCOL_VERSION = 1", "PROTOCOL_VERSION = 2")
+    project = other_release(tmp_path, "messages.py", "PROTOCOL_VERSION = 2", "PROTOCOL_VERSION = 3")
     preferences.project = str(project)
     bpy.ops.collaborative_cameras.start_backend()
     with pytest.raises(Exception, match=r"version.*install\.py"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 from pathlib import Path
 from types import ModuleType
 
 import bpy
 import numpy as np
 import pytest
+from blender.places import MODULE
 from blender.scenes import add_camera, random_take, read_png, render
 from mathutils import Matrix
 
@@ -16,18 +17,30 @@ FRAMES = 16
 SIZE = 12
 
 
-def write_take(folder: Path, names: list[str], start: int, end: int, seed: int = 0) -> np.ndarray:
-    """A take of random pixels, as the add-on writes one. Returns its frames (V, F, H, W, 3)."""
+def write_take(folder: Path, names: list[str], start: int | None, end: int | None, seed: int = 0) -> np.ndarray:
+    """A take of random pixels, as the add-on writes one, or the command line if it has no range.
+
+    Returns its frames (V, F, H, W, 3).
+    """
+    takes, messages, models, settings = (
+        importlib.import_module(f"{MODULE}.protocol.{name}") for name in ("takes", "messages", "models", "settings")
+    )
     images = random_take(folder, len(names), FRAMES, SIZE, SIZE, seed)
-    take = {
-        "request": {"view_names": names},
-        "c2w": np.zeros((len(names), FRAMES, 4, 4)).tolist(),
-        "K": np.zeros((len(names), FRAMES, 3, 3)).tolist(),
-        "frame_start": start,
-        "frame_end": end,
-        "aspect": 1.0,
-    }
-    (folder / "take.json").write_text(json.dumps(take))
+    own = settings.SamplingSettings(num_inference_steps=1, guidance_scale=5.0)
+    record = takes.record_of(
+        messages.GenerateRequest(prompt="", view_names=tuple(names), width=SIZE, height=SIZE),
+        np.tile(np.eye(4), (len(names), FRAMES, 1, 1)),
+        np.tile(np.eye(3), (len(names), FRAMES, 1, 1)),
+        made=messages.MadeWith(
+            settings=own, model=models.ModelReference(name="tiny", family="cvd", sha256=""), software="test"
+        ),
+        created=0.0,
+        seconds=1.0,
+        job_id=None,
+        files=takes.take_files(folder),
+        scene=start and takes.SceneSpan(name="Scene", frame_start=start, frame_end=end, aspect=1.0),
+    )
+    takes.write_record(folder, record)
     return images
 
 
@@ -64,6 +77,28 @@ def test_every_camera_renders_its_nearest_frame(
             pixels = render(scene, camera, frame, tmp_path / "render.png")
             expected = images[view, nearest(min(max(frame, start), end), start, end)]
             assert np.abs(pixels.astype(int) - expected).max() <= 1, (frame, camera.name)
+
+
+def test_a_take_of_the_command_line_is_spread_over_the_scene(
+    scene: bpy.types.Scene, three_cameras: list[bpy.types.Object], tmp_path: Path
+) -> None:
+    """It knows names of views, and no scene. Cameras are found by the names, in whatever order; others are left out."""
+    scene.frame_start, scene.frame_end = 20, 50
+    images = write_take(tmp_path / "cli", ["Right", "nowhere", "Left"], None, None)
+    bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "cli"))
+    for frame in (20, 32, 50):
+        for view, camera in ((0, three_cameras[2]), (2, three_cameras[0])):
+            pixels = render(scene, camera, frame, tmp_path / "render.png")
+            assert np.abs(pixels.astype(int) - images[view, nearest(frame, 20, 50)]).max() <= 1, (frame, camera.name)
+    assert not three_cameras[1].children
+
+
+def test_an_unfinished_take_is_no_take(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
+    add_camera(scene, "A")
+    write_take(tmp_path / "take_0001", ["A"], 1, 48)
+    (tmp_path / "take_0001" / "take.json").rename(tmp_path / "take_0001" / "take.unfinished.json")
+    with pytest.raises(RuntimeError, match="holds no take"):
+        bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))
 
 
 def test_a_rendered_animation_keeps_step(
@@ -212,7 +247,7 @@ def test_planes_and_backgrounds_can_be_hidden(
 def test_a_folder_without_a_take_says_so(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="holds no take"):
         bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path))
-    assert addon.runtime.session.state.problem.code == "take_folder"
+    assert addon.runtime.session.state.problem.code == "take"
 
 
 def test_a_take_without_its_frames_says_so(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
@@ -225,5 +260,5 @@ def test_a_take_without_its_frames_says_so(scene: bpy.types.Scene, addon: Module
 
 def test_a_take_of_other_cameras_says_so(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
     write_take(tmp_path / "take_0001", ["Elsewhere"], 1, 48)
-    with pytest.raises(RuntimeError, match="None of the take's cameras"):
+    with pytest.raises(RuntimeError, match=r"None of the take's cameras.*Elsewhere"):
         bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import sys
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from blender_addon.building import build
 from blender_addon.building.build import ADDON, PROJECT, build_extension
 from blender_addon.building.wheels import TARGETS, BuildError, collect_wheels, current_target
 
@@ -70,6 +73,38 @@ def test_the_zip_holds_the_addon_the_protocol_and_what_the_manifest_lists(cache:
     assert manifest["permissions"]
     assert {"__init__.py", "panels/sidebar.py", "protocol/messages.py"} <= set(names)
     assert not [name for name in names if name.startswith(("building", "demo"))]
+
+
+def as_link(addon: Path) -> None:
+    (addon / "protocol").symlink_to("../protocol")
+
+
+def as_text(addon: Path) -> None:
+    """As git leaves a link on Windows, where links need a permission."""
+    (addon / "protocol").write_text("../protocol")
+
+
+def as_folder(addon: Path) -> None:
+    """As archives are unpacked that follow links."""
+    shutil.copytree(addon.parent / "protocol", addon / "protocol")
+
+
+@pytest.mark.parametrize("check_out", [as_link, as_text, as_folder])
+def test_the_protocol_goes_into_the_zip_once(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check_out: Callable[[Path], None]
+) -> None:
+    ignored = shutil.ignore_patterns("protocol", "__pycache__")
+    addon = shutil.copytree(ADDON, tmp_path / "blender_addon", ignore=ignored)
+    shutil.copytree(PROJECT / "protocol", tmp_path / "protocol")
+    check_out(addon)
+    monkeypatch.setattr(build, "ADDON", addon)
+    monkeypatch.setattr(build, "PROJECT", tmp_path)
+    with zipfile.ZipFile(build_extension(tmp_path / "addon.zip", sys.executable, cache=cache)) as archive:
+        names = archive.namelist()
+        sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    assert len(names) == len(set(names))
+    assert "protocol" not in names
+    assert sizes["protocol/messages.py"] == (PROJECT / "protocol" / "messages.py").stat().st_size
 
 
 def test_the_same_sources_give_the_same_zip(cache: Path, tmp_path: Path) -> None:

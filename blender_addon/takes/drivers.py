@@ -1,0 +1,17 @@
+"""Drivers: expressions that Blender evaluates at every scene frame."""
+
+from __future__ import annotations
+
+import bpy
+
+
+def new_driver(owner: bpy.types.ID, path: str, index: int = -1) -> bpy.types.Driver:
+    """A driver without an expression yet, in place of an earlier one of the same property.
+
+    owner, path: the data-block and the path in it to the property. index: of the channel, -1 for a single value.
+    """
+    owner.driver_remove(path, index)
+    curve = owner.driver_add(path, index)
+    assert isinstance(curve, bpy.types.FCurve), f"{path} has several channels"
+    curve.driver.type = "SCRIPTED"
+    return curve.driver

@@ -1,0 +1,44 @@
+"""The folder that a take is written to: a new numbered one, or one that a script names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..problem import AddonError
+from ..protocol.takes import TAKE_FILE, view_folders
+
+
+class TakeFolderError(AddonError):
+    """A folder that cannot receive a take."""
+
+    code = "take_folder"
+
+
+def new_take_folder(parent: Path) -> Path:
+    """Create the next numbered folder in `parent`: `take_0001`, `take_0002` and so on. Raises OSError."""
+    parent.mkdir(parents=True, exist_ok=True)
+    numbers = [int(match[1]) for entry in parent.iterdir() if (match := re.fullmatch(r"take_(\d+)", entry.name))]
+    number = max(numbers, default=0) + 1
+    while True:
+        folder = parent / f"take_{number:04d}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another Blender was faster
+            number += 1
+        else:
+            return folder
+
+
+def claim_take_folder(folder: Path) -> Path:
+    """Create `folder` for one take. It may exist already, and hold other files than those of a take.
+
+    Raises TakeFolderError when it holds a take, or frames of one; the record would mix them with the new ones. Raises
+    OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / TAKE_FILE).exists():
+        raise TakeFolderError(f"{folder} holds a take already.", "Choose another folder, or delete that take.")
+    if any(view_folders(folder)):
+        raise TakeFolderError(f"{folder} holds frames already.", "Choose another folder, or delete these frames.")
+    return folder

@@ -1,0 +1,135 @@
+"""The panel's settings: made from the protocol's schema, drawn as the model has them, and sent one by one."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+import bpy
+import pytest
+from blender.places import MODULE
+from blender.scenes import add_camera
+
+
+@pytest.fixture
+def schema(addon: ModuleType) -> ModuleType:
+    """The protocol's settings, as the extension has them."""
+    return addon.protocol.settings
+
+
+def tiny(addon: ModuleType, **fields: Any) -> Any:
+    """A model that has all settings, but for `fields`."""
+    models, settings = addon.protocol.models, addon.protocol.settings
+    described = {
+        "name": "tiny",
+        "sizes": models.SizeRule(native=64, multiple=8),
+        "frames": models.FrameRule(at_once=16, most=128),
+        "defaults": settings.SamplingSettings(num_inference_steps=4, guidance_scale=5.0),
+        "settings": tuple(setting.name for setting in settings.SETTINGS),
+    }
+    return models.ModelInfo(**(described | fields))
+
+
+def request(addon: ModuleType) -> dict[str, Any]:
+    """The request that Generate would send now, field by field, and the number of frames."""
+    generation = importlib.import_module(f"{MODULE}.operators.generation")
+    cameras = addon.cameras.export.chosen_cameras(bpy.context.scene)
+    submission = generation._submission(bpy.context, cameras, "")
+    asked = submission.request([tiny(addon), tiny(addon, name="other")])
+    fields = {name: getattr(asked, name) for name in asked.__struct_fields__ if name != "settings"}
+    sampling = {name: getattr(asked.settings, name) for name in asked.settings.__struct_fields__}
+    return fields | sampling | {"frames": submission.cameras.c2w.shape[1]}
+
+
+CHANGES = {
+    "prompt": ("a red cube", {"prompt": "a red cube"}),
+    "negative_prompt": ("a ball", {"negative_prompt": "a ball"}),
+    "model": ("other", {"model": "other"}),
+    "frames": (9, {"frames": 9}),
+    "seed": (7, {"seed": 7}),
+    "num_inference_steps": (33, {"num_inference_steps": 33}),
+    "guidance_scale": (7.3, {"guidance_scale": 7.3}),
+    "scheduler": ("dpmsolver++", {"scheduler": "dpmsolver++"}),
+    "multistep": (3, {"multistep": 3}),
+    "accumulate_step": (2, {"accumulate_step": 2}),
+    "width": (96, {"width": 96}),
+    "height": (40, {"height": 40}),
+    "size_mode": ("AUTO", {"width": 88, "height": 48}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_property_changes_its_field_and_no_other(
+    scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path, name: str
+) -> None:
+    scene.render.resolution_x, scene.render.resolution_y = 1920, 1080
+    add_camera(scene, "A")
+    settings = scene.collaborative_cameras
+    settings.model, settings.output_folder = "tiny", str(tmp_path)
+    settings.size_mode, settings.width, settings.height = "CUSTOM", 64, 32
+    before = request(addon)
+    value, expected = CHANGES[name]
+    setattr(settings, name, value)
+    assert request(addon) == before | expected
+    assert before != before | expected
+
+
+def test_every_setting_of_the_schema_has_a_property_like_it(addon: ModuleType, schema: ModuleType) -> None:
+    assert {setting.name for setting in schema.SETTINGS} <= set(CHANGES)
+    properties = bpy.context.scene.collaborative_cameras.bl_rna.properties
+    for setting in schema.SETTINGS:
+        made = properties[setting.name]
+        assert made.name == setting.title
+        assert made.description.startswith(setting.description)
+        if setting.choices:
+            assert made.enum_items.keys() == ["MODEL", *setting.choices]
+            assert made.default == "MODEL"
+        else:
+            assert made.type == {int: "INT", float: "FLOAT"}[setting.kind]
+            assert made.hard_max == min(setting.high, 2**31 - 1)
+            assert made.default == 0
+
+
+def test_an_untouched_panel_asks_for_the_models_own_values(scene, addon: ModuleType, schema: ModuleType) -> None:
+    add_camera(scene, "A")
+    scene.collaborative_cameras.model = "tiny"
+    asked = request(addon)
+    assert {setting.name: asked[setting.name] for setting in schema.SETTINGS} == {
+        setting.name: setting.default for setting in schema.SETTINGS
+    }
+    assert asked["frames"] == 16
+
+
+def drawn(addon: ModuleType, scene: bpy.types.Scene, models: tuple[Any, ...]) -> tuple[list[str], list[str]]:
+    """(properties, labels) that the panel's settings show when the backend offers these models."""
+    layout = MagicMock()
+    body = layout.panel.return_value[1]
+    layout.panel.return_value = (MagicMock(), body)
+    body.column.return_value = body
+    state = addon.service.state.State(models=models)
+    addon.panels.sidebar._draw_settings(layout, scene, state)
+    labels = [call.kwargs["text"] for call in body.label.call_args_list]
+    return [call.args[1] for call in body.prop.call_args_list], labels
+
+
+def test_the_panel_draws_the_settings_that_the_model_has(scene, addon: ModuleType, schema: ModuleType) -> None:
+    scene.collaborative_cameras.model = "tiny"
+    names = {setting.name for setting in schema.SETTINGS}
+    properties, _ = drawn(addon, scene, ())
+    assert names <= set(properties), "without a backend nobody knows what the model has"
+    properties, _ = drawn(addon, scene, (tiny(addon, settings=("seed", "multistep")),))
+    assert names & set(properties) == {"seed", "multistep"}
+
+
+def test_the_panel_says_what_the_model_cannot_make(scene, addon: ModuleType) -> None:
+    settings = scene.collaborative_cameras
+    settings.model = "tiny"
+    rule = addon.protocol.models.FrameRule(at_once=9, most=81, step=4)
+    assert "This model makes 17 frames" in drawn(addon, scene, (tiny(addon, frames=rule),))[1]
+    settings.frames = 17
+    assert "This model makes 17 frames" not in drawn(addon, scene, (tiny(addon, frames=rule),))[1]
+    settings.model = "mine"
+    assert "The backend does not offer it" in drawn(addon, scene, (tiny(addon),))[1]
