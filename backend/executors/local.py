@@ -159,13 +159,8 @@ class LocalExecutor:
 
         save_seconds: the least time between two saved states of a job.
         """
-        options = {"--device": device, "--models": models, "--save-seconds": save_seconds}
-        self._command = [
-            sys.executable,
-            "-m",
-            "backend.worker",
-            *(str(part) for pair in options.items() for part in pair),
-        ]
+        self._command = [sys.executable, "-m", "backend.worker", "--device", device, "--models", str(models)]
+        self._command += ["--save-seconds", str(save_seconds)]
         self._log_hint = f"The log has the details: {log_path}"
         self._worker: WorkerProcess | None = None
         self._starting: asyncio.Task[Ready] | None = None

@@ -19,7 +19,7 @@ from .conftest import denoising, generate, job_info, make_job, submit, until, wa
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 
-STEPS = 30
+STEPS = 15
 
 
 @pytest.fixture(scope="module")

@@ -145,6 +145,7 @@ def test_a_full_disk_is_told_and_the_frames_arrive_nevertheless(small_disk: Path
             last, views = outcome(client, submit(client, job))
             assert isinstance(last, Failed)
             assert (last.error.code, last.job_id) == ("disk", job[0].job_id)
+            assert "could not write the frames" in last.error.message
             assert "space" in last.error.message
             assert last.error.hint
             assert list(views[0]), "the view that did not find room"
