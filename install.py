@@ -66,16 +66,17 @@ def main() -> int:
     demo_parser = commands.add_parser("demo", help="three animated cameras to three videos, in Blender")
     demo_parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
     demo_parser.add_argument("--prompt", default="a red cube on a green floor", help="what the scene shows")
-    test_parser = commands.add_parser("test", help="every test")
-    test_parser.add_argument("--only", choices=("service", "blender"), help="one of the two halves")
-    commands.add_parser("types", help="mypy, with Blender's types")
+    test_parser = commands.add_parser("test", help="style, types and every test")
+    test_parser.add_argument("--only", choices=("checks", "service", "blender"), help="one part")
+    test_parser.add_argument(
+        "--quick", action="store_true", help="style, types and the quick tests of the service, in 90 s"
+    )
     commands.add_parser("doctor", help="what is wrong with the installation")
     arguments = parser.parse_args()
     actions: dict[str, Callable[[], int]] = {
         "install": install,
         "demo": lambda: demo(arguments.out.resolve(), arguments.prompt),
-        "test": lambda: test(arguments.only),
-        "types": types,
+        "test": lambda: test(arguments.only, arguments.quick),
         "doctor": doctor,
     }
     try:
@@ -119,32 +120,35 @@ def demo(out: Path, prompt: str) -> int:
     return 0
 
 
-def test(only: str | None) -> int:
-    """Every test: the service's in its environment, the extension's in Blender."""
-    halves = {
-        "service": (SERVICE, ["tests", "--ignore=tests/blender", "--ignore=tests/gui"]),
-        "blender": (BLENDER, ["tests/blender"]),
-    }
+def test(only: str | None, quick: bool) -> int:
+    """Style, types, the service's tests in its environment, and the extension's in Blender.
+
+    quick: without Blender and without slow tests.
+    """
     ensure_service(tools=True)
-    if only != "service":
+    pytest = [python(SERVICE), "-m", "pytest", "tests", "--ignore=tests/blender", "--ignore=tests/gui", "-n", "auto"]
+    style = [[python(SERVICE), "-m", "ruff", *words, "."] for words in (["check"], ["format", "--check", "--quiet"])]
+    parts = {
+        "checks": [*style, [python(SERVICE), "-m", "mypy"]],
+        "service": [pytest],
+        "blender": [[python(BLENDER), "-m", "pytest", "tests/blender"]],
+    }
+    if quick:
+        parts = {"checks": parts["checks"], "service": [[*pytest, "-m", "not slow"]]}
+    elif only is not None:
+        parts = {only: parts[only]}
+    if "checks" in parts:
+        ensure_stubs()
+    if "blender" in parts:
         ensure_blender()
     failed = []
-    for half, (environment, arguments) in halves.items():
-        if only in (None, half):
-            step(f"Testing: {half}")
-            result = subprocess.run([python(environment), "-m", "pytest", *arguments], cwd=ROOT, check=False)
-            if result.returncode:
-                failed.append(half)
+    for part, commands in parts.items():
+        step(f"Testing: {part}")
+        codes = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]
+        if any(codes):
+            failed.append(part)
     print(f"\nFailed: {', '.join(failed)}." if failed else "\nAll tests passed.")
     return 1 if failed else 0
-
-
-def types() -> int:
-    """Checks the types of all packages."""
-    ensure_service(tools=True)
-    ensure_stubs()
-    step("Checking types")
-    return subprocess.run([python(SERVICE), "-m", "mypy"], cwd=ROOT, check=False).returncode
 
 
 def doctor() -> int:

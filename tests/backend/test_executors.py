@@ -82,6 +82,7 @@ def test_it_says_what_it_can_do(executor: Driven) -> None:
     assert executor.executor.state == "idle"
 
 
+@pytest.mark.slow
 def test_a_job_ends_once_with_all_its_views(executor: Driven) -> None:
     command = executor.command()
     received = executor.run(executor.follow(command, lambda event: None))
@@ -136,6 +137,7 @@ def test_a_job_that_cannot_be_done_fails_with_a_reason(executor: Driven) -> None
     assert executor.events()[-1].state == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
 def test_a_dead_worker_is_told_and_replaced(local: Driven) -> None:
     (worker,) = (child for child in psutil.Process().children() if "backend.worker" in child.cmdline())

@@ -45,6 +45,7 @@ def base(service: RunningService) -> Views:
         return generate(client, make_job(**BASE))
 
 
+@pytest.mark.slow
 def test_a_generation_from_submission_to_frames(client: Client, registry: Registry) -> None:
     job = make_job(seed=3)
     job_id = submit(client, job)
@@ -71,6 +72,7 @@ def test_a_generation_from_submission_to_frames(client: Client, registry: Regist
     assert done.made.warnings == ()
 
 
+@pytest.mark.slow
 def test_the_service_makes_what_the_library_makes(client: Client, model: VideoModel) -> None:
     fields = {"seed": 7, "num_inference_steps": 3, **BASE}
     negative_prompt = fields.pop("negative_prompt")

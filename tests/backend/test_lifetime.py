@@ -27,6 +27,7 @@ def parent() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_crash_loses_no_result_and_the_parents_end_ends_it(
     tmp_path: Path, models_folder: Path, parent: subprocess.Popen[bytes]
 ) -> None:
@@ -83,6 +84,7 @@ def listen_for(client: Client, seconds: float) -> None:
         assert client.receive(timeout=0.2) is None
 
 
+@pytest.mark.slow
 def test_commands_against_a_running_service(service: RunningService) -> None:
     where = ("--connection-file", str(service.connection_file))
     status = run_command("status", *where)

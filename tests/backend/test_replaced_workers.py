@@ -48,6 +48,7 @@ def kill_worker() -> None:
     os.kill(worker().pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_after_its_worker_was_killed(service: ServiceHere, client: Client) -> None:
     fields = {"num_inference_steps": STEPS, "multistep": 2, "prompt": "a red cube " * 40}
     undisturbed = generate(client, make_job(**fields))
@@ -71,6 +72,7 @@ def test_a_job_goes_on_after_its_worker_was_killed(service: ServiceHere, client:
     assert job_info(client, job_id).state == "done"
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_idle_costs_no_job(client: Client) -> None:
     kill_worker()
     wait_for(lambda: client.request(StatusRequest())[0].worker == "down", 5)

@@ -75,6 +75,7 @@ def test_camera_features(recording: Recording, pipe: CollaborativeVideoPipeline)
     np.testing.assert_allclose(norms, recording["pose_feature_norms"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_whole_run(recording: Recording, pipe: CollaborativeVideoPipeline) -> None:
     meta, unet_outputs, latents = recording.meta, [], []
     hook = pipe.unet.register_forward_hook(lambda module, arguments, output: unet_outputs.append(output[0].numpy()))
@@ -106,6 +107,7 @@ def test_whole_run(recording: Recording, pipe: CollaborativeVideoPipeline) -> No
     assert len(unet_outputs) == calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.02), (torch.float16, 0.003)])
 def test_half_precision(
     official_folder: Path, pipe: CollaborativeVideoPipeline, dtype: torch.dtype, tolerance: float

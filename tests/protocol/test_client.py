@@ -171,6 +171,7 @@ def test_a_refusal_and_silence_are_told_apart(peer: Peer) -> None:
             client.request(Cancel(job_id="a"), timeout=0.2)
 
 
+@pytest.mark.slow
 def test_it_pings_a_silent_service_and_gives_it_up_after_three_misses(peer: Peer) -> None:
     client, route = greeted(peer)
     with client:

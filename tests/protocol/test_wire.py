@@ -109,6 +109,7 @@ json_values = st.recursive(
 FIELD_NAMES = sorted({field.name for cls in get_args(ANY_MESSAGE) for field in msgspec.structs.fields(cls)} | {"type"})
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     messages,

@@ -132,6 +132,7 @@ def frames_of(take: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(take.glob("view_*/*.png"))]
 
 
+@pytest.mark.slow
 def test_two_jobs_one_of_them_cancelled(service: Any, start: Any, tmp_path: Path) -> None:
     """Beside another client's job, of which this one hears nothing."""
     link = start()
@@ -161,6 +162,7 @@ def test_two_jobs_one_of_them_cancelled(service: Any, start: Any, tmp_path: Path
     assert np.load(latents_path(take, 1)).shape == (4, FRAMES, HEIGHT // 8, WIDTH // 8)
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_cut_costs_nothing(service: Any, start: Any, tmp_path: Path) -> None:
     """The same frames as without a cut: what was finished before it is fetched, the rest is heard of."""
     real = read_connection(connection_path())
@@ -220,6 +222,7 @@ def test_a_model_that_is_not_offered_is_refused_with_those_that_are(service: Any
     assert not list(tmp_path.glob("take_*"))
 
 
+@pytest.mark.slow
 def test_its_own_service_that_was_killed_is_asked_again_after_its_restart(
     home: Path, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def generate(tiny_model_folder: Path) -> tuple[str | Path, ...]:
     return ("generate", "--model", tiny_model_folder, "--size", "32x32", "--steps", "2", "--frames", "4")
 
 
+@pytest.mark.slow
 def test_generate_writes_everything_and_the_same_bytes_for_a_seed(
     generate: tuple[str | Path, ...], tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_bad_input_is_one_line_and_a_failure(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module_and_says_what_it_can() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cvd", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -105,6 +107,7 @@ def test_it_runs_as_a_module_and_says_what_it_can() -> None:
     assert "generate" in done.stdout
 
 
+@pytest.mark.slow
 def test_prompt_files_and_seeds_have_a_folder_each(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     document = {"prompts": ["a", "b"], "negative_prompts": ["", "dark"], "seeds": [[1, 2], 3]}
     (tmp_path / "prompts.json").write_text(json.dumps(document))
@@ -116,6 +119,7 @@ def test_prompt_files_and_seeds_have_a_folder_each(generate: tuple[str | Path, .
     assert (last["prompt"], last["negative_prompt"], last["settings"]["seed"]) == ("b", "dark", 3)
 
 
+@pytest.mark.slow
 def test_anchored_views_keep_their_bytes(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     assert run(*generate, "--pattern", "circle", "--views", "2", "--out", tmp_path / "a") == 0
     more = ("--pattern", "upper_hemi", "--views", "1", "--anchor", tmp_path / "a", "--out", tmp_path / "b")
@@ -126,6 +130,7 @@ def test_anchored_views_keep_their_bytes(generate: tuple[str | Path, ...], tmp_p
     assert (tmp_path / "b" / "view_02" / "0004.png").is_file()
 
 
+@pytest.mark.slow
 def test_more_views_of_a_file_lie_where_the_finished_ones_do(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     """The same file once more, as it is: the finished views' scale, size and frames are the new views' too."""
     files = ("--transforms", tmp_path / "transforms.json")
@@ -195,6 +200,7 @@ def test_a_folder_that_cannot_take_the_result_is_refused_before_the_model_is_loa
     assert "seed_2 holds grid.mp4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_used_folder_holds_the_new_take_alone(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     assert run(*generate, "--pattern", "circle", "--views", "3", "--out", tmp_path) == 0
     assert run(*generate, "--pattern", "circle", "--views", "1", "--frames", "2", "--out", tmp_path) == 0
@@ -220,6 +226,7 @@ def test_what_is_finished_when_a_run_is_stopped_stays(
     assert not (tmp_path / "prompt_00" / "seed_2").exists()
 
 
+@pytest.mark.slow
 def test_seeds_of_a_prompt_file_are_told_to_count_more(
     generate: tuple[str | Path, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +238,7 @@ def test_seeds_of_a_prompt_file_are_told_to_count_more(
     assert takes == {"prompt_00/seed_5", "prompt_01/seed_3"}
 
 
+@pytest.mark.slow
 def test_videos_finishes_a_take(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     assert run(*generate, "--pattern", "circle", "--out", tmp_path) == 0
     (tmp_path / "take.json").rename(tmp_path / "take.unfinished.json")
@@ -249,6 +257,7 @@ def test_a_draft_is_at_least_three_times_cheaper(generate: tuple[str | Path, ...
     assert drafted.scheduler == "dpmsolver++"
 
 
+@pytest.mark.slow
 def test_convert_writes_a_model_that_generates_the_same(
     official_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,6 +65,7 @@ def test_summary_of_failures_and_of_nothing() -> None:
     assert np.isnan(CameraFidelity([], 4).median()).all()
 
 
+@pytest.mark.slow
 class TestRenderedRoom:
     """The cameras of a rendered room are found in its frames."""
 

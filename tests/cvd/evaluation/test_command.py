@@ -62,6 +62,7 @@ def test_a_generation_gets_a_table_json_and_a_picture(
         assert len(picture.convert("RGB").resize((200, 200)).getcolors(40_000)) > 500
 
 
+@pytest.mark.slow
 def test_the_picture_shows_the_worst_of_several_takes(room: Room, tmp_path: Path) -> None:
     write_folder(tmp_path / "takes" / "good", room.videos, room.cameras, prompt="a room")
     bad = write_folder(tmp_path / "takes" / "bad", room.other, room.cameras, prompt="two rooms")
@@ -90,6 +91,7 @@ def test_identical_cameras_and_fewer_frames(room: Room, tmp_path: Path) -> None:
     assert document["camera_fidelity"]["poses"] == 2
 
 
+@pytest.mark.slow
 def test_the_starters_world_has_measures_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ends = np.array([[0.3, 0.1, 0.0], [-0.3, -0.1, 0.0]])
     c2w = np.stack([path_to(end, look_at(end), 3) for end in ends])

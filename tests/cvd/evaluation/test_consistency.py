@@ -102,6 +102,7 @@ def test_a_point_outside_the_other_image_cannot_be_seen_there() -> None:
     assert not geometry.may_be_seen(np.array([10.0, 32]), 64, 96)
 
 
+@pytest.mark.slow
 @matchers
 def test_rendered_views_agree_and_unrelated_ones_do_not(name: str, room: Room) -> None:
     matcher = load_matcher(name)

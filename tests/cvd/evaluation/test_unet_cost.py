@@ -25,6 +25,7 @@ def test_costs_of_both_are_measured_on_one_batch() -> None:
     assert 1.1 < result.ours.flops / result.animatediff.flops < 2.5
 
 
+@pytest.mark.slow
 def test_flops_grow_with_the_batch() -> None:
     config = {"block_out_channels": (16, 32), "layers_per_block": 1, "cross_attention_levels": 1, "norm_num_groups": 8}
     config |= {"cross_attention_dim": 16, "num_attention_heads": 2, "motion_num_attention_heads": 2}

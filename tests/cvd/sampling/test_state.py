@@ -61,6 +61,7 @@ def test_every_state_of_a_run_leads_to_the_same_bytes(
         assert len(calls) == (len(whole.steps) - number - 1) * accumulate_step
 
 
+@pytest.mark.slow
 def test_windows_anchors_and_pins_go_on_as_well(pipe: CollaborativeVideoPipeline, tmp_path: Path) -> None:
     long = request(frames=24, multistep=2)
     cameras = Cameras(long.cameras.c2w[:1], long.cameras.K[:1], 32, 48)

@@ -28,6 +28,7 @@ def visible(solids: tuple[Solid, ...], index: int) -> np.ndarray:
     return seen
 
 
+@pytest.mark.slow
 def test_every_solid_is_mostly_visible_in_frame_0_and_away_from_the_border(scenes: list[Scene]):
     crowded = [scene for scene in scenes if len(scene.solids) > 1][:150]
     for scene in crowded:

@@ -28,6 +28,7 @@ def test_it_is_small_and_in_half_precision() -> None:
         assert {tensor.dtype for tensor in load_file(file).values()} == {torch.float16}, file
 
 
+@pytest.mark.slow
 def test_views_of_one_trajectory_are_one_video(pipe: CollaborativeVideoPipeline) -> None:
     """The test of the paper's appendix A.4. The two views start from different noise."""
     camera = pattern_cameras("circle", 2, SIZE, SIZE, frames=16)
@@ -41,6 +42,7 @@ def test_views_of_one_trajectory_are_one_video(pipe: CollaborativeVideoPipeline)
     assert np.mean(errors) <= 0.01
 
 
+@pytest.mark.slow
 def test_a_static_camera_beside_a_moving_one_stays_where_it_is(pipe: CollaborativeVideoPipeline) -> None:
     moving = pattern_cameras("circle", 2, SIZE, SIZE, frames=16)
     c2w = np.stack([np.tile(np.eye(4), (16, 1, 1)), moving.c2w[1]])

@@ -24,6 +24,7 @@ def train(*arguments: object) -> int:
     return main(["train", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_on_and_comes_out_whole(model: Path, tmp_path: Path, capsys):
     run = tmp_path / "run"
     arguments = ("epipolar", "--model", model, "--data", "procedural", "--folder", run, "--batch-size", 1)
@@ -50,6 +51,7 @@ def test_the_image_part_of_a_model_is_trained_in_place(model: Path, tmp_path: Pa
     assert not any(".motion_modules." in name for name in changed)
 
 
+@pytest.mark.slow
 def test_a_run_ships_in_half_precision_as_the_pipeline_loads_it(model: Path, tmp_path: Path, capsys):
     assert train("ship", "--folder", model, "--out", tmp_path / "weights") == 0
 

@@ -57,6 +57,7 @@ def _member(rank: int, folder: str, port: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_processes_see_other_data_and_meet_at_the_mean(tmp_path: Path, free_port: int):
     mp.spawn(_member, args=(str(tmp_path), free_port), nprocs=2)
 
@@ -70,6 +71,7 @@ def test_processes_see_other_data_and_meet_at_the_mean(tmp_path: Path, free_port
     assert len(list((tmp_path / "milestones").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_processes_of_different_speed_end_a_limited_time_together(tmp_path: Path, free_port: int):
     members = mp.spawn(_limited_member, args=(str(tmp_path), free_port), nprocs=2, join=False)
     deadline = time.monotonic() + 120

@@ -24,6 +24,7 @@ def test_a_pool_of_clips_is_what_would_be_drawn_while_training(tmp_path: Path):
         assert pool.captions[scene] == sample.caption
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_same_pool(tmp_path: Path):
     render_stills(tmp_path / "one", 70, seed=1)
     render_stills(tmp_path / "two", 70, seed=1, workers=2)

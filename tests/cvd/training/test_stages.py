@@ -89,6 +89,7 @@ def test_a_video_stage_leaves_a_model_that_the_pipeline_loads(tmp_path: Path):
         torch.testing.assert_close(weights[name.removeprefix("unet.")], average)
 
 
+@pytest.mark.slow
 def test_the_autoencoder_learns_and_scales_its_latents_to_unit_variance(tmp_path: Path):
     stage = AutoencoderStage(tiny_model().vae, tmp_path)
     stage.validation_size = 32
@@ -104,6 +105,7 @@ def test_the_autoencoder_learns_and_scales_its_latents_to_unit_variance(tmp_path
     assert encode(written, stage.validation.frames[:, 0]).std().item() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_models_latents_stay_near_what_its_unet_has_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The loss keeps the latents of a model near what they were. Without a model it does not."""
     # The weight is larger here, because an untrained autoencoder has a pixel loss of 4, a trained one of 0.2.

@@ -22,6 +22,7 @@ def test_cases_do_not_depend_on_how_many_there_are() -> None:
     assert len({case.prompt for case in more}) == 3
 
 
+@pytest.mark.slow
 def test_measures_of_ground_truth_are_taken_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--out", str(tmp_path), "--prompts", "1", "--arms", "rendered", "unrelated"]
     assert starter_benchmark.main(arguments) == 0

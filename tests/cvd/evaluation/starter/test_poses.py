@@ -37,6 +37,7 @@ def test_the_way_it_was_rendered_along(pattern: str, zoom: float) -> None:
     assert max(rotation_angle(a[:3, :3], b[:3, :3]) for a, b in zip(found, ASKED, strict=True)) < 1.5
 
 
+@pytest.mark.slow
 def test_errors_against_the_asked_way() -> None:
     video = video_of(SCENE, K)
     turned_away = np.stack([ASKED, path(-0.4, 0.1, 0.1)])

@@ -82,6 +82,7 @@ def test_views_without_any_object_are_no_success() -> None:
     assert object_agreement(SIDEWAYS, [], []) == 0
 
 
+@pytest.mark.slow
 def test_rendered_pairs_score_high_and_unrelated_ones_low() -> None:
     """The bounds that make the score trustworthy, here without matches of features."""
     related, unrelated, right, wrong = [], [], [], []
