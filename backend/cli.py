@@ -12,6 +12,7 @@ from protocol.client import connect
 from protocol.connection import connection_path, read_connection
 from protocol.errors import ProtocolError, ServiceLostError
 from protocol.messages import JobInfo, Jobs, JobsRequest, Shutdown, Status, StatusRequest
+from protocol.places import models_folder
 
 from . import serve
 from .lifetime import WatchedProcess
@@ -21,7 +22,7 @@ CLIENT = "command line"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. Errors that a user can mend are one line on standard error."""
+    """Run one command and return its exit code. Errors that a user can correct are one line on standard error."""
     options = _parser().parse_args(arguments)
     options.connection_file = (options.connection_file or connection_path()).absolute()
     try:
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "--connection-file", type=Path, metavar="PATH", help="where the service is found (default: the user's own)"
     )
     parser = argparse.ArgumentParser(prog="python -m backend", description="The generation service.", parents=[common])
-    parser.set_defaults(command=_serve, device="auto", parent_pid=None, bind=(serve.LOOPBACK, None))
+    parser.set_defaults(command=_serve, models=None, device="auto", parent_pid=None, bind=(serve.LOOPBACK, None))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, command: object, text: str) -> argparse.ArgumentParser:
@@ -49,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     serving = add("serve", _serve, "Run the service until it is stopped (this is what no command does).")
+    serving.add_argument(
+        "--models", type=Path, metavar="DIR", help=f"where the installed models lie (default: {models_folder()})"
+    )
     serving.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the model runs")
     serving.add_argument("--parent-pid", type=int, metavar="PID", help="end when this process has ended")
     serving.add_argument(
@@ -75,7 +79,8 @@ def _address(text: str) -> tuple[str, int | None]:
 
 def _serve(options: argparse.Namespace) -> None:
     host, port = options.bind
-    serve.run(serve.Options(options.connection_file, options.device, options.parent_pid, host, port))
+    models = (options.models or models_folder()).absolute()
+    serve.run(serve.Options(options.connection_file, models, options.device, options.parent_pid, host, port))
 
 
 def _status(options: argparse.Namespace) -> None:
@@ -85,7 +90,7 @@ def _status(options: argparse.Namespace) -> None:
         models = client.wait_welcome().models
     lines = {
         "worker": f"{status.worker} on {status.device}",
-        "running": status.running or "no job",
+        "running": ", ".join(status.running) or "no job",
         "queued": str(status.queued),
         "models": ", ".join(model.name for model in models) or "none installed",
         "up for": f"{status.uptime / 60:.1f} min, process {client.connection.pid}",

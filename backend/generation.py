@@ -1,130 +1,144 @@
-"""One generation, from a submitted job to finished images: the only module of the service that touches the model.
+"""One generation, from a job to finished images. No other module of the service uses the model.
 
-It takes seconds to import, because PyTorch does; `worker` imports it when its pipes are in order.
+Its import takes seconds, because PyTorch's does. `worker` imports it when its pipes are ready.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import imageio.v3 as iio
+import msgspec
 import numpy as np
 import torch
 
-from cvd import Cameras, CollaborativeVideoPipeline
-from cvd.errors import CheckpointError, CVDError, PromptWarning
-from cvd.request import check_request
+from cvd import Cameras
+from cvd.errors import CVDError
+from cvd.family import VideoModel
+from cvd.request import Hooks, Request, Step
+from cvd.sampling.state import load_state
 from cvd.takes.export import to_uint8
-from cvd.weights.model_info import available_models
+from cvd.weights.registry import InstalledModel, Registry
 from protocol.errors import ProtocolError
-from protocol.messages import ErrorInfo, Message, ModelInfo, Progress, Submit
-from protocol.payloads import pack_frames, unpack_cameras
-from protocol.wire import Bytes
+from protocol.messages import ErrorInfo, MadeWith, Stage
+from protocol.wire import Bytes, describe_array, read_array
 
+from . import __version__
+from .executors.events import Progressed, RunJob, Saved, ViewFinished, Warned
 from .progress import Stopwatch
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[Message, Sequence[Bytes]], None]
-Report = Callable[[Any, int, int], None]
+Report = Callable[[Stage, int, int], None]
+
+
+class Send(Protocol):
+    """Takes an event of a job, with its buffers. What it raises ends the job."""
+
+    def __call__(self, event: msgspec.Struct, buffers: Sequence[Bytes] = ()) -> None: ...
 
 
 class Generator:
     """Runs jobs with one model, which stays loaded until a job asks for another.
 
-    The model is loaded by the first job that wants it: only that job says which, and an idle service should hold no GPU
-    memory.
+    The first job that asks for a model loads it. Only a job says which one, and an idle service holds no GPU memory.
     """
 
-    def __init__(self, device: str) -> None:
-        """device: "cpu" or "cuda"."""
-        self.device = device
-        self._pipeline: CollaborativeVideoPipeline | None = None
-        self._loaded = ""
+    def __init__(self, registry: Registry, device: str, save_seconds: float) -> None:
+        """registry: knows the installed models. device: "cpu" or "cuda".
+
+        save_seconds: the least time between two saved states of a job.
+        """
+        self._registry, self._device, self._save_seconds = registry, device, save_seconds
+        self._model: VideoModel | None = None
+        self._loaded: InstalledModel | None = None
         self._stopwatch = Stopwatch()
 
-    def run(self, submit: Submit, buffers: list[Bytes], send: Send) -> None:
-        """Run one job.
+    def run(self, job: RunJob, buffers: Sequence[Bytes], send: Send) -> MadeWith:
+        """Run one job, and return what it used beyond its request.
 
-        send: takes its `Progress` and `Frames`; what it raises ends the job.
+        buffers: as `RunJob` describes them. send: takes the job's events, all but `Ended`.
         Raises what `describe_failure` describes.
         """
-        request, job_id = submit.request, submit.job_id
+        installed = self._registry.find(job.request.model)
+        request = _request_of(job, buffers)
+        request.check(installed.info)
 
-        def report(stage: Any, step: int, of: int) -> None:
+        def report(stage: Stage, step: int, of: int) -> None:
             left = self._stopwatch.step(stage, step, of, time.monotonic())
-            send(Progress(job_id=job_id, stage=stage, step=step, of=of, seconds_left=left), ())
+            send(Progressed(job_id=job.job_id, stage=stage, step=step, of=of, seconds_left=left))
 
-        c2w, K = unpack_cameras(submit, buffers)
-        cameras = Cameras(c2w, K, request.height, request.width)
-        settings: dict[str, Any] = {
-            "num_inference_steps": request.num_inference_steps,
-            "guidance_scale": request.guidance_scale,
-            "multistep": request.multistep,
-            "accumulate_step": request.accumulate_step,
-            "seed": request.seed,
-        }
-        check_request(cameras, **settings)
-        kind = (request.model, request.width, request.height)
-        self._stopwatch.start(kind, c2w.shape[0] * c2w.shape[1], time.monotonic())
-        pipeline = self._load(request.model, report)
+        cameras = request.cameras
+        kind = (installed.name, cameras.width, cameras.height)
+        self._stopwatch.start(kind, cameras.views * cameras.frames, time.monotonic())
+        model = self._load(installed, report)
+        told: list[str] = []
 
-        def warn(message: str) -> None:
-            send(Progress(job_id=job_id, stage="encoding", step=0, of=1, warning=message), ())
+        def warn(warning: str) -> None:
+            told.append(warning)
+            send(Warned(job_id=job.job_id, warning=warning))
 
-        with _prompt_warnings(warn):
-            output = pipeline(
-                request.prompt,
-                cameras,
-                negative_prompt=request.negative_prompt,
-                on_step=lambda progress: report(progress.stage, progress.step, progress.of),
-                **settings,
-            )
-        videos = to_uint8(output.videos)
-        for view, video in enumerate(videos):
-            report("saving", view, len(videos))
-            send(*pack_frames(job_id, view, [encode_png(image) for image in video]))
+        state_file = Path(job.state_file)
+        hooks = Hooks(
+            on_progress=lambda progress: report(progress.stage, progress.step, progress.of),
+            on_step=Saver(state_file, self._save_seconds, lambda: send(Saved(job_id=job.job_id))),
+            on_warning=warn,
+        )
+        output = model.generate(request, hooks, load_state(state_file) if state_file.exists() else None)
+        for view, (video, latents) in enumerate(zip(to_uint8(output.videos), output.latents, strict=True)):
+            report("saving", view, cameras.views)
+            described, data = describe_array(latents)
+            images = [encode_png(image) for image in video]
+            send(ViewFinished(job_id=job.job_id, view=view, latents=described), [*images, data])
+        return MadeWith(
+            settings=request.resolved(installed.info),
+            model=self._registry.reference(installed),
+            software=__version__,
+            warnings=tuple(told),
+        )
 
-    def _load(self, model: str, report: Report) -> CollaborativeVideoPipeline:
-        """The pipeline of `model`. The one loaded before goes first, so that both need not fit in memory."""
-        if self._pipeline is not None and model == self._loaded:
-            return self._pipeline
+    def _load(self, installed: InstalledModel, report: Report) -> VideoModel:
+        """The loaded model. The model that was loaded before is dropped first, because memory may not hold both."""
+        if self._model is not None and installed == self._loaded:
+            return self._model
         report("loading", 0, 1)
-        self._pipeline = None
-        dtype = torch.float16 if self.device == "cuda" else torch.float32
-        self._pipeline = CollaborativeVideoPipeline.from_pretrained(model, device=self.device, dtype=dtype)
-        self._loaded = model
+        self._model = None
+        self._model, self._loaded = self._registry.load(installed, self._device), installed
         report("loading", 1, 1)
-        return self._pipeline
+        return self._model
 
 
-@contextmanager
-def _prompt_warnings(tell: Callable[[str], None]) -> Iterator[None]:
-    """Tell of what the model does not read of a prompt, to the user, who does not see this process's output."""
-    with warnings.catch_warnings():
-        usual = warnings.showwarning
-        warnings.simplefilter("always", PromptWarning)
+class Saver:
+    """Saves the sampler's state after a step, unless it was saved a short time ago."""
 
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, PromptWarning):
-                tell(str(message))
-            else:
-                usual(message, category, filename, lineno, file, line)
+    def __init__(self, path: Path, seconds: float, on_saved: Callable[[], None]) -> None:
+        """seconds: the least time between two saved states, and before the first. on_saved: called after each."""
+        self._path, self._seconds, self._on_saved = path, seconds, on_saved
+        self._last = time.monotonic()
 
-        warnings.showwarning = show
-        yield
+    def __call__(self, step: Step) -> None:
+        """A step is over. When the disk refuses the state, the log says so: the run can do without."""
+        if time.monotonic() - self._last < self._seconds:
+            return
+        try:
+            step.state.save(self._path)
+        except OSError as error:
+            log.warning("The sampler's state could not be saved: %s", error)
+        else:
+            self._on_saved()
+        self._last = time.monotonic()
+
+
+def _request_of(job: RunJob, buffers: Sequence[Bytes]) -> Request:
+    """The job's request, as the library takes it. Raises CameraError."""
+    asked = job.request
+    c2w, K = (read_array(description, data) for description, data in zip(job.cameras, buffers, strict=True))
+    cameras = Cameras(c2w, K, height=asked.height, width=asked.width)
+    return Request(asked.prompt, cameras, negative_prompt=asked.negative_prompt, settings=asked.settings)
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -133,7 +147,7 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def describe_failure(error: Exception) -> ErrorInfo:
-    """What went wrong, for the user. Errors that were made for users speak for themselves."""
+    """What went wrong, for the user. Errors that were made for users keep their own words."""
     if isinstance(error, CVDError | ProtocolError):
         return ErrorInfo(code=error.code, message=error.message, hint=error.hint)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -146,24 +160,4 @@ def describe_failure(error: Exception) -> ErrorInfo:
         code="internal",
         message=f"An unexpected error ended the job: {type(error).__name__}: {error}"[:2000],
         hint="The service's log has the details.",
-    )
-
-
-def installed_models() -> tuple[ModelInfo, ...]:
-    """The models that can be asked for by name. When they are missing the log says so; jobs may still name a folder."""
-    try:
-        found = available_models()
-    except CheckpointError as error:
-        log.warning("No model is installed: %s", error)
-        return ()
-    return tuple(
-        ModelInfo(
-            name=info.name,
-            native_size=info.native_size,
-            size_multiple=info.size_multiple,
-            max_frames=info.max_frames,
-            num_inference_steps=info.num_inference_steps,
-            guidance_scale=info.guidance_scale,
-        )
-        for info in found
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from protocol.errors import ProtocolError
-from protocol.messages import ErrorInfo, JobInfo
+from protocol.messages import JobInfo
 
 FINISHED = ("done", "failed", "cancelled")
 
@@ -43,14 +43,23 @@ class DuplicateJobError(ProtocolError):
         super().__init__(f"Job {job_id} exists and asks for something else.", "Choose a new id for every new job.")
 
 
-class JobQueue:
-    """All jobs, and those of them that wait, first come first served. One job runs at a time."""
+def seconds_of(job: JobInfo) -> float:
+    """Seconds that a finished job took, from its start to its end."""
+    return max(0.0, (job.finished or 0.0) - (job.started or 0.0))
 
-    def __init__(self, jobs: Iterable[JobInfo] = ()) -> None:
-        """jobs: of former starts of the service, oldest first, all finished."""
+
+class JobQueue:
+    """All jobs, and those of them that wait, first come first served.
+
+    running: the jobs that run, by id, in the order of their start; at most `capacity`.
+    """
+
+    def __init__(self, jobs: Iterable[JobInfo] = (), capacity: int = 1) -> None:
+        """jobs: of former starts of the service, oldest first, all finished. capacity: how many may run at a time."""
         self._jobs = {job.job_id: job for job in jobs}
         self._waiting: list[str] = []
-        self.running: str | None = None
+        self._capacity = capacity
+        self.running: dict[str, JobInfo] = {}
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
@@ -79,37 +88,31 @@ class JobQueue:
         self._set(job)
 
     def position(self, job_id: str) -> int:
-        """How many jobs come before this one, the running one included; 0 when it runs or is over."""
+        """How many jobs must end before this one starts. 0 when it runs, is over, or is next and there is room."""
         if job_id not in self._waiting:
             return 0
-        return self._waiting.index(job_id) + (self.running is not None)
+        return max(0, self._waiting.index(job_id) + len(self.running) + 1 - self._capacity)
 
     def start_next(self, now: float) -> JobInfo | None:
-        """Take the next job from the queue; None when nothing waits."""
-        if not self._waiting:
+        """Start the next job. None when nothing waits or no more jobs may run. now: seconds since the epoch."""
+        if not self._waiting or len(self.running) >= self._capacity:
             return None
-        self.running = self._waiting.pop(0)
-        return self._set(msgspec.structs.replace(self[self.running], state="running", started=now))
+        job_id = self._waiting.pop(0)
+        job = msgspec.structs.replace(self[job_id], state="running", started=now)
+        self.running[job_id] = job
+        return self._set(job)
 
-    def finish(self, job_id: str, now: float, error: ErrorInfo | None = None) -> JobInfo:
-        """The running job is done, or failed with `error`."""
-        return self._end(job_id, "failed" if error else "done", now, error)
+    def end(self, job: JobInfo) -> None:
+        """A running job is over. job: its last state."""
+        del self.running[job.job_id]
+        self._set(job)
 
     def cancel(self, job_id: str, now: float) -> JobInfo:
-        """A queued job never starts; a running one has ended at somebody's wish.
-
-        Raises UnknownJobError, JobFinishedError.
-        """
+        """Take a job out of the queue. Raises UnknownJobError, or JobFinishedError when the job is over."""
         if self[job_id].state in FINISHED:
             raise JobFinishedError(self[job_id])
-        return self._end(job_id, "cancelled", now)
-
-    def _end(self, job_id: str, state: str, now: float, error: ErrorInfo | None = None) -> JobInfo:
-        if job_id == self.running:
-            self.running = None
-        else:
-            self._waiting.remove(job_id)
-        return self._set(msgspec.structs.replace(self[job_id], state=state, finished=now, error=error))
+        self._waiting.remove(job_id)
+        return self._set(msgspec.structs.replace(self[job_id], state="cancelled", finished=now))
 
     def _set(self, job: JobInfo) -> JobInfo:
         self._jobs[job.job_id] = job

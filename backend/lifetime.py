@@ -29,7 +29,7 @@ class NoProcessError(ProtocolError):
 
 
 class FileLock:
-    """Shows that this process lives: other processes see the file locked until `release` or the process's end."""
+    """Shows that this process lives. Other processes see the file locked until `release` or the process's end."""
 
     def __init__(self, path: Path, wait_seconds: float = 0.0) -> None:
         """Raises AlreadyRunningError when another process has the lock for longer than `wait_seconds`."""
@@ -88,7 +88,7 @@ class WatchedProcess:
             raise NoProcessError(f"There is no process {pid}.", "Give the id of a running process.") from None
 
     def is_gone(self) -> bool:
-        """Whether it has ended. A later process of the same id is not taken for it, nor what an unreaped one leaves."""
+        """Whether it has ended. A later process of the same id does not count, nor does a zombie."""
         try:
             return not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:

@@ -1,20 +1,28 @@
-"""Messages over a pair of pipes, in the frames they would have on a socket.
+"""Messages over a pair of pipes: a JSON header, and raw buffers behind it.
 
-A message is a count of frames (4 bytes), each frame's length (8 bytes, all little-endian), then the frames.
+A message is a count of frames (4 bytes), each frame's length (8 bytes), and then the frames. Numbers are little-endian.
+The first frame is the header.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Any
 
-from protocol.errors import MessageTooLargeError
-from protocol.wire import MAX_BUFFER_BYTES, MAX_BUFFERS, Bytes
+import msgspec
+
+from protocol.errors import MalformedMessageError, MessageTooLargeError
+from protocol.wire import MAX_BUFFER_BYTES, MAX_BUFFERS, Bytes, check_sizes
 
 
-def write_frames(stream: IO[bytes], frames: Sequence[Bytes]) -> None:
-    """Write one message and flush it. Raises OSError when the other end is closed."""
+def write_message(stream: IO[bytes], message: msgspec.Struct, buffers: Sequence[Bytes] = ()) -> None:
+    """Write one message and flush it.
+
+    Raises MessageTooLargeError before anything is written, or OSError when the other end is closed.
+    """
+    frames: list[Bytes] = [msgspec.json.encode(message), *buffers]
+    check_sizes(frames)
     lengths = [memoryview(frame).nbytes for frame in frames]
     stream.write(struct.pack(f"<I{len(frames)}Q", len(frames), *lengths))
     for frame in frames:
@@ -22,22 +30,32 @@ def write_frames(stream: IO[bytes], frames: Sequence[Bytes]) -> None:
     stream.flush()
 
 
-def read_frames(stream: IO[bytes]) -> list[Bytes] | None:
-    """The frames of the next message, or None when the other end is closed, be it in the middle of a message.
+def read_message(stream: IO[bytes], types: Any) -> tuple[Any, list[Bytes]] | None:
+    """The next message and its buffers, or None when the other end is closed, even in the middle of a message.
 
-    Raises MessageTooLargeError for numbers that cannot be a message's: then the stream is not to be read any further.
+    types: the struct, or the union of structs, that may arrive. After an error, do not read the stream any further.
+
+    Raises:
+        MessageTooLargeError: the numbers cannot be those of a message.
+        MalformedMessageError: the header is none of `types`.
     """
     prefix = stream.read(4)
     if len(prefix) < 4:
         return None
     (count,) = struct.unpack("<I", prefix)
-    if count > MAX_BUFFERS + 1:
+    if not 1 <= count <= MAX_BUFFERS + 1:
         raise MessageTooLargeError(f"A message of {count} frames came through the pipe.")
     table = stream.read(8 * count)
     if len(table) < 8 * count:
         return None
     lengths = struct.unpack(f"<{count}Q", table)
-    if max(lengths, default=0) > MAX_BUFFER_BYTES:
+    if max(lengths) > MAX_BUFFER_BYTES:
         raise MessageTooLargeError(f"A frame of {max(lengths)} bytes came through the pipe.")
     frames: list[Bytes] = [stream.read(length) for length in lengths]
-    return frames if all(len(frame) == length for frame, length in zip(frames, lengths, strict=True)) else None
+    if any(len(frame) != length for frame, length in zip(frames, lengths, strict=True)):
+        return None
+    header, *buffers = frames
+    try:
+        return msgspec.json.decode(header, type=types), buffers
+    except msgspec.MsgspecError as error:
+        raise MalformedMessageError(f"A message that is not valid came through the pipe: {error}.") from error

@@ -1,18 +1,18 @@
-"""The time a job still needs, from the time its steps have taken. No clock: the caller says what time it is."""
+"""The time that a job still needs, estimated from the time of its steps. The caller gives the time of day."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Hashable, Sequence
 
-RECENT = 8  # steps that the estimate looks back on: few enough to follow a machine that gets slower
+RECENT = 8  # steps that the estimate is made from: few enough to follow a machine that gets slower
 
 
 def seconds_left(durations: Sequence[float], steps_left: int, afterwards: float) -> float | None:
     """Seconds until the end: `steps_left` more steps like the measured ones, then `afterwards` seconds of other work.
 
-    durations: seconds of the steps so far, in order. The first is left out as soon as there are others, because it
-    also pays for warming up. None as long as nothing has been measured.
+    durations: seconds of the steps so far, in order. The first one is left out when there are others, because it
+    includes the warm-up. The result is None as long as nothing has been measured.
     """
     if not durations:
         return None
@@ -21,10 +21,10 @@ def seconds_left(durations: Sequence[float], steps_left: int, afterwards: float)
 
 
 class Stopwatch:
-    """Follows the steps of one job and remembers, for the next one like it, how long decoding takes per frame.
+    """Follows the steps of one job. It remembers how long decoding takes per frame, for the next job of the same kind.
 
-    Until a decoding has been measured, all of it is taken to cost `GUESS` U-Net calls: an autoencoder's decoder costs a
-    few times what a U-Net does for one image, and a call computes every frame twice, for guidance.
+    Before a decoding has been measured, the guess is that all of it costs `GUESS` network calls. For one image, a
+    decoder costs a few times what the network does; and a call computes every frame twice, for guidance.
     """
 
     GUESS = 1.5
@@ -46,7 +46,8 @@ class Stopwatch:
     def step(self, stage: str, step: int, of: int, now: float) -> float | None:
         """`step` of `of` steps of `stage` are done. Returns the seconds left for the whole job, if known."""
         if stage != self._stage:
-            self._stage, self._step, self._durations = stage, 0, []
+            # The first call that is reported is one call, also in a run that goes on from a saved state.
+            self._stage, self._step, self._durations = stage, step - 1 if stage == "denoising" else 0, []
         done = step - self._step
         self._durations += [(now - self._time) / done] * done if done > 0 else []
         self._step, self._time = step, now
@@ -56,7 +57,7 @@ class Stopwatch:
             if step == of and self._durations:
                 self._decoding_per_frame[self._kind] = statistics.fmean(self._durations)
             return seconds_left(self._durations, of - step, 0.0)
-        return 0.0 if stage == "saving" else None  # saving takes next to no time, and loading is like nothing else
+        return 0.0 if stage == "saving" else None  # saving is quick, and loading was not measured
 
     def _decoding(self) -> float:
         """Expected seconds of the decoding that follows the denoising under way."""

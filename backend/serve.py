@@ -1,4 +1,4 @@
-"""`python -m backend serve`: puts the parts of the service together and runs them until it is told to end."""
+"""`python -m backend serve`: puts the parts of the service together and runs them until somebody ends it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ import zmq
 
 from protocol.connection import Connection, generate_keys, remove_connection, write_connection
 from protocol.errors import ProtocolError
-from protocol.messages import Welcome, new_id
+from protocol.messages import new_id
 
 from . import __version__
 from .executors.local import LocalExecutor, worker_log
 from .lifetime import FileLock, WatchedProcess
 from .server import Service
 from .store import Store
+from .translation import welcome_of
 
 LOG_BYTES, LOG_FILES = 2 * 2**20, 3
 LOCK_SECONDS = 2.0  # a service that was told to stop needs a moment
@@ -34,13 +35,13 @@ log = logging.getLogger(__name__)
 
 
 class CrashedError(ProtocolError):
-    """The service met an error that nobody thought of."""
+    """An unexpected error ended the service."""
 
     code = "crashed"
 
 
 class BindError(ProtocolError):
-    """The address to listen at cannot be had."""
+    """The service cannot listen at the address."""
 
     code = "bind"
 
@@ -49,11 +50,13 @@ class BindError(ProtocolError):
 class Options:
     """What the command line chooses.
 
-    connection_file: written when the service is ready; log and results lie beside it.
-    device: "auto", "cpu" or "cuda". parent_pid: the process to end with. host, port: where to listen, None: any port.
+    connection_file: written when the service is ready; log and results lie beside it. models: folder of the installed
+    models. device: "auto", "cpu" or "cuda". parent_pid: the process to end with. host, port: where to listen; None: at
+    any free port.
     """
 
     connection_file: Path
+    models: Path
     device: str = "auto"
     parent_pid: int | None = None
     host: str = LOOPBACK
@@ -96,10 +99,10 @@ def run(options: Options) -> None:
 
 async def _serve(options: Options, parent: WatchedProcess | None) -> None:
     log.info("Service %s starts (process %d)", __version__, os.getpid())
-    executor = LocalExecutor(options.device, options.log_path)
+    executor = LocalExecutor(options.device, options.models, options.log_path)
     try:
         ready = await executor.start()
-        welcome = Welcome(session=new_id(), service_version=__version__, device=ready.device, models=ready.models)
+        welcome = welcome_of(ready, session=new_id())
         keys = generate_keys()
         service = Service(executor, Store(options.jobs_folder, options.lock_path), welcome, keys)
         connection = Connection(
@@ -131,7 +134,7 @@ def _bind(service: Service, options: Options) -> str:
 
 @contextlib.asynccontextmanager
 async def _reachable(connection: Connection, path: Path) -> AsyncIterator[None]:
-    """The connection file is there as long as the service is."""
+    """The connection file exists as long as the service can be reached."""
     write_connection(connection, path)
     try:
         yield
@@ -141,7 +144,7 @@ async def _reachable(connection: Connection, path: Path) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _ending_with(parent: WatchedProcess | None, service: Service) -> AsyncIterator[None]:
-    """Signals stop the service, and so does its parent's end, unless other clients use it."""
+    """Signals stop the service. The end of its parent stops it, too, unless other clients use it."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(service.stop))

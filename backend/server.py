@@ -1,13 +1,13 @@
 """The service's side of the sockets: who is connected, who wants to hear of which job, and what each message does.
 
-Everything runs in one event loop and nothing in it blocks for longer than a few files take to read or write: models
-are the executor's. Only clients that know the key of this start get as far as sending a message (CURVE, with ZAP).
+Everything runs in one event loop. Nothing in it blocks for longer than a few files take to read or write, because the
+executor runs the models. Only clients that know the key of this start can send a message (CURVE, with ZAP).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -26,11 +26,8 @@ from protocol.messages import (
     Cancel,
     Cancelled,
     ClientMessage,
-    Done,
-    ErrorInfo,
     Failed,
     FetchResult,
-    Frames,
     Hello,
     JobInfo,
     Jobs,
@@ -38,20 +35,20 @@ from protocol.messages import (
     Message,
     Ping,
     Pong,
-    Progress,
-    ServiceMessage,
     Shutdown,
     Status,
     StatusRequest,
     Submit,
     Welcome,
 )
-from protocol.payloads import pack_frames, pack_submit, unpack_cameras
+from protocol.payloads import pack_view, unpack_cameras
 from protocol.wire import MAX_BUFFER_BYTES, Bytes, decode, encode
 
 from .executors import Executor
 from .jobs import FINISHED, DuplicateJobError, JobFinishedError, JobQueue
+from .run import Run, keep_end
 from .store import Store, StoreError
+from .translation import last_message
 
 ZAP_DOMAIN = "cvd"
 SILENT_SECONDS = 5.0  # a client that is alive says something every second
@@ -72,7 +69,7 @@ class _OneKey:
 
 
 class Service:
-    """Takes jobs from clients, lets the executor run them one after the other, and tells the clients.
+    """Takes jobs from clients, lets the executor run as many at a time as it can, and tells the clients of them.
 
     A *route* is ZeroMQ's name for one connection of one client.
     """
@@ -80,7 +77,8 @@ class Service:
     def __init__(self, executor: Executor, store: Store, welcome: Welcome, keys: ServerKeys) -> None:
         """welcome: what every client is greeted with."""
         self._executor, self._store, self._welcome = executor, store, welcome
-        self._queue = JobQueue(store.load(time.time()))
+        self._queue = JobQueue(store.load(time.time()), executor.capacity)
+        self._runs: dict[str, Run] = {}
         self._started = time.monotonic()
         self._heard: dict[bytes, float] = {}
         self._listeners: dict[str, dict[bytes, str]] = {}  # job -> route -> id of the message that asked for the job
@@ -98,7 +96,7 @@ class Service:
         self._socket.router_mandatory = True  # a message to a client that has gone is an error, not nothing
         self._socket.maxmsgsize = MAX_BUFFER_BYTES
         self._socket.sndhwm = 0  # a client that is slow to read, as a busy Blender is, still gets every message
-        self._socket.heartbeat_ivl = round(1000 * PEER_CHECK_SECONDS)  # finds machines that went without goodbye
+        self._socket.heartbeat_ivl = round(1000 * PEER_CHECK_SECONDS)  # finds clients whose machine is gone
         self._socket.heartbeat_timeout = round(1000 * PEER_GONE_SECONDS)
 
     def bind(self, address: str) -> str:
@@ -128,7 +126,7 @@ class Service:
         self._stopping.set()
 
     def has_clients(self) -> bool:
-        """Whether any client was heard of lately."""
+        """Whether a client has sent anything in the last seconds."""
         oldest = time.monotonic() - SILENT_SECONDS
         self._heard = {route: heard for route, heard in self._heard.items() if heard > oldest}
         return bool(self._heard)
@@ -137,7 +135,7 @@ class Service:
 
     async def _receive(self) -> None:
         while True:
-            await asyncio.sleep(0)  # receiving what is there already does not let the other tasks run, this does
+            await asyncio.sleep(0)  # lets the other tasks run, which receiving a message that is there already does not
             route, *frames = await self._socket.recv_multipart()
             self._heard[route] = time.monotonic()
             try:
@@ -153,7 +151,7 @@ class Service:
                 await self._send(route, Failed(reply_to=message.id, error=error.info()))
 
     async def _answer(self, route: bytes, message: ClientMessage, buffers: list[Bytes]) -> None:
-        """Do what a message asks. Raises ProtocolError when that cannot be done."""
+        """Do what a message asks for. Raises ProtocolError when that is not possible."""
         match message:
             case Hello():
                 log.info("Client %r connected", message.client)
@@ -180,7 +178,7 @@ class Service:
             session=self._welcome.session,
             device=self._welcome.device,
             worker=self._executor.state,
-            running=self._queue.running,
+            running=tuple(self._queue.running),
             queued=len(self._queue.waiting),
             uptime=time.monotonic() - self._started,
         )
@@ -198,104 +196,80 @@ class Service:
         await self._tell(route, message.id, self._queue[job.job_id])
 
     def _is_same(self, message: Submit, c2w: np.ndarray, K: np.ndarray) -> bool:
-        """Whether the job of this id asks for just this."""
+        """Whether the job of this id asks for exactly the same."""
         known = self._store.cameras(message.job_id)
         same_cameras = np.array_equal(known[0], c2w) and np.array_equal(known[1], K)
         return same_cameras and self._queue[message.job_id].request == message.request
 
     async def _tell(self, route: bytes, reply_to: str, job: JobInfo) -> None:
-        """Tell a client what there is of a job, and, as long as it is not over, let it hear what is to come."""
+        """Tell a client what there is of a job. When the job is not over, the client will hear the rest."""
         if job.state not in FINISHED:
             self._listeners.setdefault(job.job_id, {})[route] = reply_to
         position = self._queue.position(job.job_id)
         await self._send(route, Accepted(job_id=job.job_id, position=position, reply_to=reply_to))
+        try:
+            await self._send_views(route, reply_to, job)
+        except ProtocolError as error:  # after `Accepted`, to this client the job has failed
+            self._listeners.get(job.job_id, {}).pop(route, None)
+            await self._send(route, Failed(job_id=job.job_id, reply_to=reply_to, error=error.info()))
+            return
+        if job.state in FINISHED:
+            await self._send(route, msgspec.structs.replace(last_message(job), reply_to=reply_to))
+
+    async def _send_views(self, route: bytes, reply_to: str, job: JobInfo) -> None:
+        """Send the views that are finished. Raises ProtocolError, also when a job that is done lacks one."""
         views = 0
-        for view, images in self._store.views(job.job_id):
-            await self._send(route, *pack_frames(job.job_id, view, images, reply_to))
+        for view, images, latents in self._store.views(job.job_id):
+            await self._send(route, *pack_view(job.job_id, view, images, latents, reply_to))
             views += 1
         if job.state == "done" and views < len(job.request.view_names):
             raise StoreError(f"The frames of job {job.job_id} are no longer on the disk.", "Generate again.")
-        if job.state in FINISHED:
-            await self._send(route, msgspec.structs.replace(_last_message(job), reply_to=reply_to))
 
     async def _cancel(self, route: bytes, message: Cancel) -> None:
         job_id = message.job_id
         wish = (route, message.id)
-        if job_id == self._queue.running:
+        if job_id in self._runs:
             self._cancels.setdefault(job_id, []).append(wish)
-            self._executor.cancel(job_id)
+            self._runs[job_id].cancel()
         else:
             job = self._queue.cancel(job_id, time.time())
             self._cancels[job_id] = [wish]
-            await self._end(job)
+            keep_end(self._store, job)
+            await self._tell_end(job)
 
     # ---------------------------------------------------------------------------------------------------------- jobs
 
     async def _work(self) -> None:
-        while not self._stopping.is_set():
-            job = self._queue.start_next(time.time())
-            if job is not None:
-                await self._run_job(job)
-            else:
+        async with asyncio.TaskGroup() as tasks:
+            while not self._stopping.is_set():
+                while (job := self._queue.start_next(time.time())) is not None:
+                    tell = functools.partial(self._pass_on, job.job_id)
+                    self._runs[job.job_id] = Run(job, self._executor, self._store, tell)
+                    tasks.create_task(self._run(job.job_id))
                 self._work_waits.clear()
                 await self._work_waits.wait()
         for job_id in self._queue.waiting:
-            await self._end(self._queue.cancel(job_id, time.time()))
+            job = self._queue.cancel(job_id, time.time())
+            keep_end(self._store, job)
+            await self._tell_end(job)
 
-    async def _run_job(self, job: JobInfo) -> None:
-        log.info("Job %s starts", job.job_id)
-        outcome: Message
-        try:
-            self._store.update(job)
-            submit, buffers = pack_submit(job.request, *self._store.cameras(job.job_id), job.job_id)
-            outcome = await self._follow(submit, buffers)
-        except StoreError as error:
-            outcome = Failed(job_id=job.job_id, error=error.info())
-        now = time.time()
-        match outcome:
-            case Cancelled():
-                ended = self._queue.cancel(job.job_id, now)
-            case Failed():
-                ended = self._queue.finish(job.job_id, now, outcome.error)
-            case _:
-                ended = self._queue.finish(job.job_id, now)
-        await self._end(ended)
+    async def _run(self, job_id: str) -> None:
+        log.info("Job %s starts", job_id)
+        job = await self._runs[job_id].carry_out()
+        del self._runs[job_id]
+        self._queue.end(job)
+        self._work_waits.set()
+        await self._tell_end(job)
 
-    async def _follow(self, submit: Submit, buffers: list[Bytes]) -> Message:
-        """Let the executor run a job, pass on and keep what it says; its last message, which is not passed on.
-
-        Frames are passed on before they are kept, so that a full disk does not keep them from the client. Raises
-        StoreError, when the executor has stopped the job.
-        """
-        trouble: StoreError | None = None
-        async with contextlib.aclosing(self._executor.run(submit, buffers)) as messages:
-            async for message, images in messages:
-                if isinstance(message, Done | Failed | Cancelled):
-                    break
-                await self._pass_on(message, images)
-                try:
-                    if isinstance(message, Frames):
-                        self._store.add_view(submit.job_id, message.view, images)
-                except StoreError as error:
-                    trouble = error
-                    self._executor.cancel(submit.job_id)
-        if trouble is not None:
-            raise trouble
-        return message
-
-    async def _pass_on(self, message: ServiceMessage, buffers: Sequence[Bytes]) -> None:
-        assert isinstance(message, Progress | Frames)
-        for route, reply_to in list(self._listeners.get(message.job_id, {}).items()):
+    async def _pass_on(self, job_id: str, message: Message, buffers: Sequence[Bytes]) -> None:
+        """Send a message of a job to all who listen to the job."""
+        for route, reply_to in list(self._listeners.get(job_id, {}).items()):
             await self._send(route, msgspec.structs.replace(message, reply_to=reply_to), buffers)
 
-    async def _end(self, job: JobInfo) -> None:
-        """Keep a job's end, and tell it to all who asked for the job and to all who wanted it cancelled."""
+    async def _tell_end(self, job: JobInfo) -> None:
+        """Tell a job's end to all who listen to the job and to all who wanted it cancelled."""
         log.info("Job %s: %s%s", job.job_id, job.state, f" ({job.error.message})" if job.error else "")
-        try:
-            self._store.update(job)
-        except StoreError as error:
-            log.error("%s", error)
-        last = _last_message(job)
+        last = last_message(job)
         for route, reply_to in self._listeners.pop(job.job_id, {}).items():
             await self._send(route, msgspec.structs.replace(last, reply_to=reply_to))
         for route, reply_to in self._cancels.pop(job.job_id, []):
@@ -323,13 +297,3 @@ class Service:
         self._heard.pop(route, None)
         for listeners in self._listeners.values():
             listeners.pop(route, None)
-
-
-def _last_message(job: JobInfo) -> Message:
-    """What a client is told at a job's end."""
-    if job.state == "cancelled":
-        return Cancelled(job_id=job.job_id)
-    if job.state == "failed":
-        unknown = ErrorInfo(code="internal", message="The reason was not recorded.")
-        return Failed(job_id=job.job_id, error=job.error or unknown)
-    return Done(job_id=job.job_id, seconds=max(0.0, (job.finished or 0.0) - (job.started or 0.0)))

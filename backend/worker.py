@@ -1,9 +1,8 @@
 """The child process that owns the model: `python -m backend.worker`, started by `executors.local`.
 
-It speaks the messages of `protocol` over its standard input and output: first it says `Welcome` (device, models), or
-`Failed` when it cannot work at all; then it takes `Submit` and `Cancel`, and answers each job with `Progress`,
-`Frames`, and one of `Done`, `Failed`, `Cancelled`. One job runs at a time. When its input ends, because the service
-ended, however it ended, the process exits at once, and the GPU is free.
+It speaks in `executors.events` over its standard input and output. First it says `Ready`, or `CannotStart`. Then it
+takes `RunJob` and `CancelJob`, and sends each job's events. The last event of a job is `Ended`. One job runs at a time.
+When its input ends, the service has ended in some way. Then the process exits at once, and the GPU is free.
 """
 
 from __future__ import annotations
@@ -16,16 +15,18 @@ import queue
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from protocol.errors import ProtocolError
-from protocol.messages import Cancel, Cancelled, Done, ErrorInfo, Failed, Message, Submit, Welcome, new_id
-from protocol.wire import Bytes, decode, encode
+import msgspec
 
-from . import __version__
-from .pipe import read_frames, write_frames
+from protocol.errors import ProtocolError
+from protocol.messages import ErrorInfo
+from protocol.wire import Bytes
+
+from .executors.events import CancelJob, CannotStart, Command, Ended, Ready, RunJob
+from .pipe import read_message, write_message
 
 if TYPE_CHECKING:
     from .generation import Generator
@@ -37,51 +38,57 @@ class JobCancelledError(Exception):
     """Raised out of a running generation to stop it."""
 
 
-class Service:
-    """The other end of the pipes."""
+class Pipes:
+    """The worker's ends of the pipes to the service.
+
+    jobs: the jobs that wait, each with its buffers.
+    """
 
     def __init__(self, source: BinaryIO, output: BinaryIO) -> None:
-        self.tasks: queue.Queue[tuple[Submit, list[Bytes]]] = queue.Queue()
+        self.jobs: queue.Queue[tuple[RunJob, list[Bytes]]] = queue.Queue()
         self._cancelled: set[str] = set()
         self._source, self._output = source, output
 
-    def send(self, message: Message, buffers: Sequence[Bytes] = ()) -> None:
-        """Send a message."""
-        write_frames(self._output, encode(message, buffers))
+    def send(self, event: msgspec.Struct, buffers: Sequence[Bytes] = ()) -> None:
+        """Send an event."""
+        write_message(self._output, event, buffers)
 
-    def send_of_job(self, job_id: str, message: Message, buffers: Sequence[Bytes]) -> None:
-        """Send a message of a job. Raises JobCancelledError when somebody wants the job to stop."""
+    def send_of_job(self, job_id: str, event: msgspec.Struct, buffers: Sequence[Bytes] = ()) -> None:
+        """Send an event of a job. Raises JobCancelledError when somebody wants the job to stop."""
         if job_id in self._cancelled:
             raise JobCancelledError
-        self.send(message, buffers)
+        self.send(event, buffers)
 
     def listen(self) -> None:
-        """Read until the service ends, then end the process, whatever it is doing: nobody waits for it any more."""
+        """Read until the service ends, and then end the process in the middle of its work: nobody waits for it."""
         try:
-            while (frames := read_frames(self._source)) is not None:
-                message: Submit | Cancel
-                message, buffers = decode(frames, Submit | Cancel)
-                if isinstance(message, Cancel):
-                    self._cancelled.add(message.job_id)
+            while (message := read_message(self._source, Command)) is not None:
+                command, buffers = message
+                if isinstance(command, CancelJob):
+                    self._cancelled.add(command.job_id)
                 else:
-                    self.tasks.put((message, buffers))
+                    self.jobs.put((command, buffers))
         except ProtocolError:
             log.exception("What the service sends cannot be understood")
         os._exit(0)
 
 
-def start(service: Service, device: str) -> Generator:
-    """Import the model library and greet the service. device: "auto", "cpu" or "cuda".
+def start(pipes: Pipes, device: str, models: Path, save_seconds: float) -> Generator:
+    """Import the model library and greet the service.
 
-    The imports are here because they take seconds and may print: the pipes must be listened to, and out of reach.
+    device: "auto", "cpu" or "cuda". models, save_seconds: as `executors.local.LocalExecutor` has them.
+
+    The imports are here because they take seconds and may print. When they start, the pipes must be safe from what
+    libraries print, and a thread must read them.
     """
     device = choose_device(device)
-    from . import generation
+    from cvd.weights.registry import Registry
 
-    generator = generation.Generator(device)
-    models = generation.installed_models()
-    service.send(Welcome(session=new_id(), service_version=__version__, device=generator.device, models=models))
-    return generator
+    from .generation import Generator
+
+    registry = Registry(models)
+    pipes.send(Ready(device=device, models=registry.infos()))
+    return Generator(registry, device, save_seconds)
 
 
 def choose_device(wish: str) -> str:
@@ -94,23 +101,22 @@ def choose_device(wish: str) -> str:
     return "cuda" if available and wish != "cpu" else "cpu"
 
 
-def work(service: Service, generator: Generator) -> None:
+def work(pipes: Pipes, generator: Generator) -> None:
     """Run jobs for ever."""
     from .generation import describe_failure
 
     while True:
-        submit, buffers = service.tasks.get()
-        job_id, started = submit.job_id, time.monotonic()
-        outcome: Message
+        job, buffers = pipes.jobs.get()
+        job_id = job.job_id
         try:
-            generator.run(submit, buffers, functools.partial(service.send_of_job, job_id))
-            outcome = Done(job_id=job_id, seconds=time.monotonic() - started)
+            made = generator.run(job, buffers, functools.partial(pipes.send_of_job, job_id))
+            ended = Ended(job_id=job_id, state="done", made=made)
         except JobCancelledError:
-            outcome = Cancelled(job_id=job_id)
-        except Exception as error:  # the boundary: whatever goes wrong in a job ends that job only, and is told
+            ended = Ended(job_id=job_id, state="cancelled")
+        except Exception as error:  # whatever goes wrong in a job ends that job only, and its client is told
             log.exception("Job %s failed", job_id)
-            outcome = Failed(job_id=job_id, error=describe_failure(error))
-        service.send(outcome)
+            ended = Ended(job_id=job_id, state="failed", error=describe_failure(error))
+        pipes.send(ended)
 
 
 def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -125,20 +131,22 @@ def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
 def main() -> None:
     """Entry point of the process."""
     parser = argparse.ArgumentParser(prog="python -m backend.worker", description="Started by the service.")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    arguments = parser.parse_args()
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), required=True)
+    parser.add_argument("--models", type=Path, required=True)
+    parser.add_argument("--save-seconds", type=float, required=True)
+    options = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the service decides
-    service = Service(*take_standard_streams())
+    pipes = Pipes(*take_standard_streams())
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    threading.Thread(target=service.listen, name="listen", daemon=True).start()
+    threading.Thread(target=pipes.listen, name="listen", daemon=True).start()
     try:
-        generator = start(service, arguments.device)
-    except Exception as error:  # the boundary: the service cannot look into this process, so it must be told
+        generator = start(pipes, options.device, options.models, options.save_seconds)
+    except Exception as error:  # the service cannot look into this process, so it must be told
         log.exception("The worker cannot start")
         hint = "Run `python install.py doctor`, which names what is broken."
-        service.send(Failed(error=ErrorInfo(code="worker_start", message=str(error)[:2000], hint=hint)))
+        pipes.send(CannotStart(error=ErrorInfo(code="worker_start", message=str(error)[:2000], hint=hint)))
         sys.exit(1)
-    work(service, generator)
+    work(pipes, generator)
 
 
 if __name__ == "__main__":

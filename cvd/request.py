@@ -99,8 +99,8 @@ class Request:
             info: of the model that is asked; without one, what holds for all models is checked.
 
         Raises:
-            RequestError: a setting out of its range, a size or a number of frames that the model does not make, or
-                anchors that do not go with the cameras.
+            RequestError: a setting out of its range, a setting or an input that the model does not have, a number of
+                frames that it does not make, or anchors that do not go with the cameras.
         """
         check_settings(self.settings)
         frames = self.cameras.frames
@@ -111,6 +111,7 @@ class Request:
             )
         if info is not None:
             check_steps(self.resolved(info))
+            self._check_inputs(info)
             if not info.frames.allows(frames):
                 raise RequestError(
                     f'The model "{info.name}" makes no videos of {frames} frames.',
@@ -118,6 +119,16 @@ class Request:
                 )
         if self.anchors is not None:
             _check_anchors(self.anchors, self.cameras)
+
+    def _check_inputs(self, info: ModelInfo) -> None:
+        """Whether a model has the settings and takes the inputs that are given."""
+        for setting in SETTINGS:
+            if getattr(self.settings, setting.name) != setting.default and setting.name not in info.settings:
+                raise RequestError(f'The model "{info.name}" has no setting {setting.name}.', "Leave it out.")
+        given = {"negative_prompt": self.negative_prompt, "prompt": self.prompt, "anchors": self.anchors}
+        for name, value in given.items():
+            if value and name not in info.inputs:
+                raise RequestError(f'The model "{info.name}" takes no {name}.', "Leave it out.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,9 +212,8 @@ def draft_settings(settings: SamplingSettings, info: ModelInfo) -> SamplingSetti
         "multistep": 1,
         "accumulate_step": 1,
     }
-    return msgspec.structs.replace(
-        settings, **{name: value for name, value in quick.items() if getattr(settings, name) is None}
-    )
+    chosen = {name: each for name, each in quick.items() if name in info.settings and getattr(settings, name) is None}
+    return msgspec.structs.replace(settings, **chosen)
 
 
 def check_settings(settings: SamplingSettings) -> None:

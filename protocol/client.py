@@ -1,9 +1,11 @@
-"""A synchronous client of the service: for a command that waits, and for a thread that looks in now and then.
+"""A synchronous client of the service: for a command that waits, and for a thread that looks for messages at times.
 
-One `Client` is one connection and belongs to one thread. It greets the service when it is made and never blocks but in
-`receive`, `wait_welcome` and `request`, for at most the time they are given. It does not reconnect: an error that ends
-the connection is raised once, from whichever call meets it; then read the connection file again (a restarted service
-has a new address and new keys), make a new `Client` and ask for unfinished jobs with `FetchResult`.
+One `Client` is one connection and belongs to one thread. It greets the service when it is made. It only blocks in
+`receive`, `wait_welcome` and `request`, for at most the time that they are given.
+
+It does not reconnect. The first call that meets the end of the connection raises the error, once. Then read the
+connection file again, because a restarted service has a new address and new keys. Make a new `Client`, and ask for
+unfinished jobs with `FetchResult`.
 
     with connect("my tool") as client:
         accepted, _ = client.request(*pack_submit(request, c2w, K))
@@ -29,8 +31,8 @@ from .messages import Failed, Hello, Message, Ping, Pong, ServiceMessage, Welcom
 from .wire import MAX_BUFFER_BYTES, Bytes, decode, encode
 
 HELLO_TIMEOUT = 10.0
-# To the service a new connection is a new client, so there must be none behind the user's back. ZeroMQ's own "never"
-# would throw away what has arrived and was not read yet; this is as many milliseconds as fit.
+# To the service a new connection is a new client, so ZeroMQ must not make one by itself. Its own value for "never"
+# would drop messages that have arrived and were not read yet. This is as many milliseconds as fit.
 NEVER = 2**31 - 1
 
 Received = tuple[ServiceMessage, list[Bytes]]
@@ -76,7 +78,7 @@ class Client:
         self.close()
 
     def close(self, linger: float = 0.0) -> None:
-        """End the connection. What was sent last has `linger` seconds to leave."""
+        """End the connection. The last messages have `linger` seconds to leave."""
         self._socket.disable_monitor()
         self._context.destroy(linger=round(linger * 1000))
 
@@ -89,11 +91,12 @@ class Client:
             raise ServiceLostError("The service takes no more messages.", _RESTART_HINT) from None
 
     def receive(self, timeout: float = 0.0) -> Received | None:
-        """The next message and its buffers, or None when none came within `timeout` seconds; 0 only looks.
+        """The next message and its buffers, or None when none came within `timeout` seconds. 0 does not wait.
 
-        Sends the heartbeat, so call it at least about every second. `Pong` is not returned.
+        It sends the heartbeat, so call it about every second at least. It does not return `Pong`.
+
         Raises WrongKeyError, WrongVersionError, ServiceUnreachableError, ServiceLostError or MalformedMessageError:
-        after any of them the connection is of no more use. RequestFailedError when the greeting was refused.
+        after any of them, make a new client. Raises RequestFailedError when the service refused the greeting.
         """
         return self._waiting.popleft() if self._waiting else self._receive(time.monotonic() + timeout)
 
@@ -106,7 +109,7 @@ class Client:
         return self.welcome
 
     def request(self, message: Message, buffers: Sequence[Bytes] = (), timeout: float = 10.0) -> Received:
-        """Send a message and wait for its first answer; what else arrives meanwhile waits for `receive`.
+        """Send a message and wait for its first answer. Other messages that arrive meanwhile wait for `receive`.
 
         Raises RequestFailedError when the service refuses, ServiceLostError after `timeout` seconds without an answer,
         and what `receive` raises.
@@ -127,7 +130,7 @@ class Client:
         raise ServiceLostError(f"The service did not answer within {timeout:g} seconds.", _RESTART_HINT)
 
     def _receive(self, deadline: float) -> Received | None:
-        """The next message but `Pong`, or None at `deadline`. Messages go before the news that the connection ended."""
+        """The next message that is no `Pong`, or None at `deadline`. Messages come before the end of the connection."""
         while True:
             now = time.monotonic()
             due_in = self._keep_alive(now)
@@ -154,7 +157,7 @@ class Client:
         return message, buffers
 
     def _keep_alive(self, now: float) -> float:
-        """Send a ping when one is due; seconds until this must be called again.
+        """Send a ping when one is due. Returns the seconds until the next call of this.
 
         Raises when the service has not answered for too long.
         """
@@ -181,7 +184,7 @@ class Client:
 
 
 def connect(name: str, path: Path | None = None, hello_timeout: float = HELLO_TIMEOUT) -> Client:
-    """A client of the running service, greeted. path: the connection file, or None for the usual one.
+    """A greeted client of the running service. path: of the connection file, or None for the usual one.
 
     Raises ConnectionFileError when there is none, and what `Client.receive` raises.
     """

@@ -1,8 +1,8 @@
 """How a client finds the service: the connection file, and the record of where the service is installed.
 
-The service writes the connection file when it is ready: its address, the CURVE keys of this start, its process. Keys
-are as good as a password, so the file is its owner's alone, and a file that others may read is refused. Both files
-lie in `home_folder()` unless told otherwise.
+When the service is ready, it writes the connection file: its address, the CURVE keys of this start, its process.
+Whoever has the keys can use the service. So only its owner may read the file, and clients refuse a file that others may
+read. Both files lie in `home_folder()`, unless the caller names others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """Where a running service is and the keys to it. Keys are Z85 text of 40 characters, as CURVE uses them.
 
-    `session` is new at every start; `log_path` is the service's log, for people.
+    session: new at every start. log_path: the service's log, for people.
     """
 
     endpoint: str
@@ -58,12 +58,12 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def connection_path() -> Path:
-    """Where the connection file lies unless told otherwise."""
+    """The usual place of the connection file."""
     return home_folder() / "connection.json"
 
 
 def installation_path() -> Path:
-    """Where the record of the installed service lies."""
+    """The usual place of the record of the installed service."""
     return home_folder() / "installation.json"
 
 
@@ -86,7 +86,7 @@ def write_connection(connection: Connection, path: Path) -> None:
 def read_connection(path: Path) -> Connection:
     """The connection in the file at `path`.
 
-    Raises ConnectionFileError when it is missing or broken, InsecureFileError when others than its owner may read it.
+    Raises ConnectionFileError when it is missing or broken, InsecureFileError when other users own it or may read it.
     """
     try:
         with open(path, "rb") as file:
@@ -107,12 +107,12 @@ def read_connection(path: Path) -> Connection:
 
 
 def remove_connection(path: Path, session: str) -> None:
-    """Delete the connection file of the service that ends, unless another service has put its own there since."""
+    """Delete the connection file of a service that ends, unless another service has replaced it."""
     try:
         if read_connection(path).session == session:
             path.unlink(missing_ok=True)
     except ConnectionFileError:
-        return  # gone already, or not this service's to delete
+        return  # it is gone, or belongs to another service
 
 
 def write_installation(installation: Installation, path: Path | None = None) -> None:
@@ -138,7 +138,7 @@ def read_installation(path: Path | None = None) -> Installation:
 
 
 def _refuse_shared(descriptor: int, path: Path) -> None:
-    """Raise InsecureFileError unless the file is this user's alone. Windows keeps profile folders private itself."""
+    """Raise InsecureFileError unless only this user can read the file. Windows keeps profile folders private itself."""
     if os.name != "posix":
         return
     status = os.fstat(descriptor)

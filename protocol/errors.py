@@ -1,7 +1,7 @@
 """Everything that can go wrong between a client and the service, as types.
 
-Each error has a stable `code` for programs, a `message` for people and a `hint` that says what to do next, so that it
-can be shown, or sent on as `messages.ErrorInfo`, as it is.
+Each error has a stable `code` for programs, a `message` for people, and a `hint` that says what to do next. So programs
+can show it as it is, or send it as `messages.ErrorInfo`.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class MessageTooLargeError(WireError):
 
 
 class ConnectionFileError(ProtocolError):
-    """The connection file is missing, unreadable or broken: there is no telling where the service is."""
+    """The connection file is missing, unreadable or broken, so nothing says where the service is."""
 
     code = "connection_file"
 
 
 class InsecureFileError(ConnectionFileError):
-    """The connection file, which holds secret keys, may be read by other users."""
+    """Other users may read the connection file, which holds secret keys, or own it."""
 
     code = "insecure_connection_file"
 

@@ -7,18 +7,18 @@ import secrets
 from pathlib import Path
 
 PRIVATE, SHARED = 0o600, 0o666
-"""Modes of new files: for their owner alone, or as the user's umask says."""
+"""Modes of new files: for their owner only, or as the user's umask says."""
 
 
 def write_whole(path: Path, content: bytes, mode: int = SHARED, durable: bool = False) -> None:
-    """Write a file through a temporary one beside it. Its folder is made if need be.
+    """Write a file through a temporary one beside it. Makes its folder when there is none.
 
     Args:
         mode: permissions of the file from its first byte on.
-        durable: wait until the disk has it.
+        durable: whether to wait until the disk has it.
 
     Raises:
-        OSError: the disk refuses it; then no temporary file stays.
+        OSError: the disk refuses it. The old file is still there, and no temporary file stays.
     """
     path.parent.mkdir(mode=0o700 if mode == PRIVATE else 0o777, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")

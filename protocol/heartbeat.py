@@ -1,6 +1,6 @@
 """When to ask whether the other side is still there, when to give it up, and when to try again. No clock, no socket.
 
-After the ZeroMQ guide's Paranoid Pirate: anything that arrives is a sign of life; only silence is answered by pings.
+After the ZeroMQ guide's Paranoid Pirate: every message is a sign of life, and pings only follow on silence.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from typing import Literal
 
 
 class Heartbeat:
-    """Decides, at times it is told, between waiting, pinging and giving up.
+    """Decides between waiting, pinging and giving up. The caller says what time it is.
 
-    Misses are counted in pings sent, not in time passed, so that a process that was itself suspended does not take its
-    own sleep for the other side's silence.
+    It counts pings without an answer, not time. So a process that slept does not take its own sleep for the silence of
+    the other side.
     """
 
     def __init__(self, now: float, interval: float = 1.0, misses: int = 3) -> None:
-        """now: seconds of any steady clock. The other side is lost after `misses` pings, `interval` apart, in vain."""
+        """now: seconds of any steady clock. The other side is lost after `misses` pings, `interval` seconds apart."""
         self.interval = interval
         self.misses = misses
         self._next = now + interval
@@ -38,7 +38,7 @@ class Heartbeat:
         return "ping"
 
     def due_in(self, now: float) -> float:
-        """Seconds until `beat` has something to say, at least 0."""
+        """Seconds until `beat` has another answer than "wait", at least 0."""
         return max(0.0, self._next - now)
 
 

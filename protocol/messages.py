@@ -1,8 +1,8 @@
 """Every message that the two sides exchange, as typed structs.
 
-A message is the JSON header of a multipart ZeroMQ message (see `wire.py`); arrays and images travel behind it as raw
-buffers which the header's `buffers` describe, in order. Requests carry a fresh `id`; whatever answers them carries it
-in `reply_to`. Units: seconds, pixels, scene units. The camera conventions are those of `docs/protocol.md`.
+A message is the JSON header of a multipart ZeroMQ message (see `wire.py`). Arrays and images travel behind it as
+buffers, which the header's `buffers` describe in order. A request carries a new `id`, and its answers carry that in
+`reply_to`. Units: seconds, pixels, scene units. The camera conventions are those of `docs/protocol.md`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Stage = Literal["loading", "encoding", "denoising", "decoding", "saving"]
 
 
 def new_id() -> str:
-    """A fresh identifier, 32 hexadecimal digits."""
+    """A new identifier, 32 hexadecimal digits."""
     return uuid.uuid4().hex
 
 
@@ -48,7 +48,11 @@ class Buffer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """The fields every header has; subclasses add theirs. `version` is the protocol's, checked before anything else."""
+    """The fields of every header. Subclasses add theirs.
+
+    version: of the protocol; readers check it first. id: new for every message. reply_to: `id` of the request that this
+    answers. buffers: descriptions of the buffers behind the header.
+    """
 
     version: int = PROTOCOL_VERSION
     id: Identifier = msgspec.field(default_factory=new_id)
@@ -57,7 +61,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Why something failed: a stable `code` for programs, a `message` for people, and in `hint` what to do next."""
+    """Why something failed. code: stable, for programs. message: for people. hint: what to do next."""
 
     code: Name
     message: Text
@@ -65,11 +69,13 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that defines one generation, but for the cameras, which are the buffers of `Submit`.
+    """Everything that defines one generation, apart from the cameras, which are the buffers of `Submit`.
 
-    view_names: of the views, in the cameras' order. model: a name from `Welcome.models`. scale: the factor that brought
-    the cameras from the client's units to those of `c2w`; the take's record keeps it. The same request with the same
-    cameras gives the same frames on the same device.
+    The same request with the same cameras and the same model gives the same frames on the same device.
+
+    prompt, negative_prompt: what the scene shows, and what it must not show. view_names: names of the views, in the
+    cameras' order. width, height: pixels. model: a name from `Welcome.models`. settings: how to sample from the model.
+    scale: factor from the client's units to those of `c2w`, which the take's record keeps.
     """
 
     prompt: Text
@@ -85,8 +91,8 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):
 class MadeWith(msgspec.Struct, frozen=True, kw_only=True):
     """What a finished job used, beyond what its request says.
 
-    settings: with every number set. model: with the hash of its files. software: the service's version.
-    warnings: what the user was told.
+    settings: those that were used, with every number set. model: the model, with the hash of its files.
+    software: version of the service. warnings: what the user was told.
     """
 
     settings: SamplingSettings
@@ -98,8 +104,8 @@ class MadeWith(msgspec.Struct, frozen=True, kw_only=True):
 class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One job as the service sees it.
 
-    submitted, started, finished: seconds since the epoch, None while they are to come. error: of a failed job.
-    made: of a finished job.
+    state: queued, then running, then one of the others. error: why a failed job failed. made: what a finished job used.
+    submitted, started, finished: seconds since the epoch; None while they are to come.
     """
 
     job_id: Identifier
@@ -124,9 +130,10 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
 class Submit(Message, frozen=True, kw_only=True, tag="submit"):
     """Asks for a generation. Buffers: c2w (V, F, 4, 4) float64, then K (V, F, 3, 3) float64, both "raw".
 
-    Answered by `Accepted`, then any number of `JobProgress`, one `ViewFrames` per view, and `Done`, `Failed` or
-    `Cancelled`. The client chooses a new `job_id`. A submission that is sent again after a lost connection does not run
-    twice: the service answers `Accepted` for a job it already has.
+    The answers are `Accepted`, then any number of `JobProgress`, one `ViewFrames` for each view, and at the end `Done`,
+    `Failed` or `Cancelled`. After a lost connection the client may send a submission again: the job does not run twice.
+
+    job_id: a new one, which the client chooses.
     """
 
     job_id: Identifier
@@ -134,7 +141,7 @@ class Submit(Message, frozen=True, kw_only=True, tag="submit"):
 
 
 class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
-    """Asks to stop one job; `Cancelled` follows within one denoising step."""
+    """Asks to stop one job. `Cancelled` follows within one denoising step."""
 
     job_id: Identifier
 
@@ -142,7 +149,7 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
 class FetchResult(Message, frozen=True, kw_only=True, tag="fetch_result"):
     """Asks for a job's outcome again: its `ViewFrames`, and `Done`, `Failed` or `Cancelled`.
 
-    Of a job that is still queued or running, this client gets `Accepted` now and everything that follows.
+    When the job is queued or runs, this client gets `Accepted` now, and everything that follows.
     """
 
     job_id: Identifier
@@ -163,14 +170,17 @@ class Ping(Message, frozen=True, kw_only=True, tag="ping"):
 
 
 class Shutdown(Message, frozen=True, kw_only=True, tag="shutdown"):
-    """Asks the service to end, answered by `Bye`. Queued jobs and the running one end as cancelled."""
+    """Asks the service to end, answered by `Bye`. All unfinished jobs end as cancelled."""
 
 
 # ---------------------------------------------------------------------------------------------- service -> client
 
 
 class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
-    """Answer to `Hello`. A changed `session` tells that the service was started anew."""
+    """Answer to `Hello`.
+
+    session: new at every start of the service. device: "cpu" or "cuda". models: those that a request may name.
+    """
 
     session: Identifier
     service_version: Name
@@ -179,17 +189,17 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
-    """The job is in the queue with `position` jobs before it."""
+    """The service has the job. position: how many jobs must end before this one starts."""
 
     job_id: Identifier
     position: Count
 
 
 class JobProgress(Message, frozen=True, kw_only=True, tag="progress"):
-    """How far a job is: `step` of `of` network calls, frames or views in `stage`.
+    """`step` of `of` network calls, frames or views are done in `stage`.
 
-    seconds_left: for the whole job, None while nothing is known. warning: what the user should know of the request,
-    which is carried out nevertheless; said once.
+    seconds_left: for the whole job; None while it is unknown. warning: something that the user should know about the
+    request, which goes on; said once.
     """
 
     job_id: Identifier
@@ -201,14 +211,20 @@ class JobProgress(Message, frozen=True, kw_only=True, tag="progress"):
 
 
 class ViewFrames(Message, frozen=True, kw_only=True, tag="frames"):
-    """One finished view: its frames in order as "png" buffers (height, width, 3), then its latents as a "raw" one."""
+    """One finished view. Buffers: its frames in order, "png", (height, width, 3); then its latents, "raw".
+
+    view: counted from 0.
+    """
 
     job_id: Identifier
     view: Count
 
 
 class Done(Message, frozen=True, kw_only=True, tag="done"):
-    """The job is finished and every view was sent. seconds: from its start to its end. made: what else was used."""
+    """The job is finished, and the service has sent every view.
+
+    seconds: from the job's start to its end. made: what the job used beyond its request.
+    """
 
     job_id: Identifier
     seconds: Annotated[float, msgspec.Meta(ge=0)]
@@ -216,20 +232,24 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
-    """The job, or (with `job_id` None) the message named by `reply_to`, failed."""
+    """The job of `job_id` failed. With None: the service refused the message that `reply_to` names."""
 
     error: ErrorInfo
     job_id: Identifier | None = None
 
 
 class Cancelled(Message, frozen=True, kw_only=True, tag="cancelled"):
-    """The job was stopped at somebody's wish."""
+    """Somebody stopped the job."""
 
     job_id: Identifier
 
 
 class Status(Message, frozen=True, kw_only=True, tag="status"):
-    """The service's state. running: the jobs at work. worker: how the process that owns the model is."""
+    """The service's state.
+
+    worker: the process that owns the model. running: ids of the jobs that run. queued: how many jobs wait.
+    uptime: seconds since the service's start.
+    """
 
     session: Identifier
     device: Name
@@ -240,7 +260,7 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
 
 
 class Jobs(Message, frozen=True, kw_only=True, tag="jobs"):
-    """The newest jobs the service knows, also from before its start, oldest first."""
+    """The newest jobs that the service knows, oldest first, also those of earlier starts."""
 
     jobs: tuple[JobInfo, ...]
 

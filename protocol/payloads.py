@@ -17,7 +17,7 @@ def pack_submit(
     """A `Submit` and its buffers.
 
     c2w: (V, F, 4, 4) camera-to-world, OpenCV axes. K: (V, F, 3, 3) in pixels. V is the number of `view_names`.
-    job_id: the job's name when it was chosen before, as for a submission that is sent again.
+    job_id: the job's id, for a submission that is sent again; None for a new one.
     Raises MalformedMessageError when the shapes do not fit each other or the request.
     """
     descriptions, buffers = zip(*(describe_array(np.asarray(a, np.float64)) for a in (c2w, K)), strict=True)
@@ -49,7 +49,7 @@ def pack_view(
 def unpack_view(message: ViewFrames, buffers: Sequence[Bytes]) -> tuple[list[Bytes], np.ndarray]:
     """(images, latents) of a `ViewFrames`, as `pack_view` took them.
 
-    Raises MalformedMessageError when there is another kind of buffer, or another number of frames in the latents.
+    Raises MalformedMessageError for other buffers, such as latents of another shape.
     """
     *images, latents = message.buffers or (None,)
     if not images or latents is None or any(image.encoding != "png" for image in images if image is not None):

@@ -11,7 +11,7 @@ HOME_VARIABLE = "CVD_HOME"
 
 
 def home_folder() -> Path:
-    """The folder of connection file, installation record, logs and results: `CVD_HOME`, or the platform's place."""
+    """Folder of the connection file, the installation record, logs and results: `CVD_HOME`, or the platform's place."""
     override = os.environ.get(HOME_VARIABLE)
     if override:
         return Path(override)
@@ -25,5 +25,5 @@ def home_folder() -> Path:
 
 
 def models_folder() -> Path:
-    """Where the user's models lie: each folder in it is a model, offered by the folder's name."""
+    """Folder of the user's models. Each folder in it is a model, which has the folder's name."""
     return home_folder() / "models"

@@ -1,7 +1,7 @@
 """The settings of a generation: the one schema that every other list of them follows.
 
-The wire's request holds a `SamplingSettings`. The library's checks, the command line's options, the panel's properties
-and the table in `docs/protocol.md` are made from `SETTINGS`, which describes each of its fields.
+A request on the wire holds a `SamplingSettings`, and `SETTINGS` describes each of its fields. From it come the
+library's checks, the command line's options, the panel's properties and the table in `docs/protocol.md`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_SEED = 2**63 - 1
 
 
 class SamplingSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model is sampled from. None stands for the model's own value, or for the one for the number of views."""
+    """How to sample from a model. None stands for the model's own value, or for the value for the number of views."""
 
     seed: Annotated[
         int,
@@ -70,7 +70,7 @@ class Setting:
     """One field of `SamplingSettings`.
 
     Args:
-        name: of the field.
+        name: name of the field.
         kind: int, float, or str for a choice.
         title: a short name for people, in title case.
         description: what it is, without a full stop.
@@ -105,7 +105,7 @@ class Setting:
             return value in self.choices
         if not isinstance(value, numbers.Integral if self.kind is int else numbers.Real) or isinstance(value, bool):
             return False
-        number: Any = value  # NaN compares false
+        number: Any = value  # the comparison is false for NaN
         return self.low <= number <= self.high
 
 

@@ -25,7 +25,7 @@ from .settings import SamplingSettings
 
 TAKE_FILE = "take.json"
 UNFINISHED_FILE = "take.unfinished.json"
-"""Has the place of take.json while a take is being written: a folder with it is ours, but not whole."""
+"""Name of the record while a take is being written. A folder with it is ours, but not whole."""
 
 LATENTS_FILE = "latents.npy"
 TAKE_FORMAT: Literal["collaborative-cameras take"] = "collaborative-cameras take"
@@ -45,7 +45,7 @@ class TakeError(ProtocolError):
 class SceneSpan(msgspec.Struct, frozen=True, kw_only=True):
     """Where in a Blender scene a take belongs.
 
-    name: of the scene. frame_start, frame_end: the scene frames that the take's frames are spread over.
+    name: name of the scene. frame_start, frame_end: the scene frames that the take's frames are spread over.
     aspect: width by height of what the cameras see.
     """
 
@@ -58,12 +58,13 @@ class SceneSpan(msgspec.Struct, frozen=True, kw_only=True):
 class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """All that made a take.
 
-    settings: as they were used, every number set. c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, in the model's units;
-    K: (V, F, 3, 3) in pixels of width x height. scale: the factor from the units of the scene, or of the camera files,
-    to those of `c2w`. anchored_views: how many views, the first ones, came from an earlier take. created: seconds since
-    the epoch. seconds: how long the generation took. job_id: of the service's job; None without a service.
-    scene: where in Blender it belongs; None for cameras from elsewhere. options: what the command line was asked for
-    besides. files: the take's frames and latents, relative to its folder.
+    software: version of the program. created: seconds since the epoch. seconds: how long the generation took.
+    job_id: id of the service's job; None without a service. settings: those that were used, with every number set.
+    c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, in the model's units. K: (V, F, 3, 3) in pixels of width x height.
+    scale: factor from the units of the scene, or of the camera files, to those of `c2w`.
+    anchored_views: how many of the first views came from an earlier take. warnings: what the user was told.
+    scene: where in Blender it belongs; None for cameras from elsewhere. options: further options of the command line.
+    files: the take's frames and latents, relative to its folder.
     """
 
     format: Literal["collaborative-cameras take"] = TAKE_FORMAT
@@ -113,7 +114,7 @@ def record_of(
 ) -> TakeRecord:
     """The record of a request that was carried out.
 
-    c2w: (V, F, 4, 4), K: (V, F, 3, 3), as the request's `Submit` had them. The others are `TakeRecord`'s.
+    c2w: (V, F, 4, 4), K: (V, F, 3, 3), as the request's `Submit` had them. The other arguments are as in `TakeRecord`.
     """
     return TakeRecord(
         software=made.software,
@@ -127,8 +128,8 @@ def record_of(
         view_names=request.view_names,
         width=request.width,
         height=request.height,
-        c2w=np.asarray(c2w).tolist(),
-        K=np.asarray(K).tolist(),
+        c2w=msgspec.convert(np.asarray(c2w).tolist(), Trajectories),
+        K=msgspec.convert(np.asarray(K).tolist(), Trajectories),
         scale=request.scale,
         warnings=made.warnings,
         scene=scene,
@@ -216,7 +217,7 @@ def read_record(take: Path, file: str = TAKE_FILE) -> TakeRecord:
     """A take's record.
 
     Raises:
-        TakeError: there is none, it was written by another program or another version, or it is broken.
+        TakeError: there is none, another program or another version wrote it, or it is broken.
     """
     path = take / file
     try:
@@ -243,7 +244,7 @@ def read_record(take: Path, file: str = TAKE_FILE) -> TakeRecord:
 
 
 class _Mark(msgspec.Struct):
-    """What tells our record from another program's, and its version."""
+    """The mark of our records, and their version."""
 
     format: Any = None
     version: Any = None

@@ -1,9 +1,9 @@
 """Messages to ZeroMQ multipart frames and back: `[header: UTF-8 JSON][buffer 0][buffer 1]...`.
 
-Nothing that arrives is believed. Sizes are checked before anything is parsed, the protocol version before the type, so
-that a message of the future is reported as one; then the header is decoded into its typed struct, with every range
-checked, and each buffer is held against its description. The sender runs the same checks, so that a wrong message
-fails where it was made.
+A reader checks everything that arrives. It checks sizes before it parses anything, and the version before the type, so
+that it can tell a message of a later version. Then it decodes the header into its typed struct, checks every range, and
+compares each buffer with its description. The sender runs the same checks, so that a wrong message fails where it was
+made.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MessageType = TypeVar("MessageType", bound=Message)
 
 
 class _Envelope(msgspec.Struct):
-    """What the header of every version has. All else may change from version to version."""
+    """What the header of every version has. Everything else may change from version to version."""
 
     version: int
     id: Any = None
@@ -55,8 +55,9 @@ def encode(message: Message, buffers: Sequence[Bytes] = ()) -> list[Bytes]:
     """
     header = msgspec.json.encode(message)
     frames: list[Bytes] = [header, *buffers]
-    _check_sizes(frames)
-    _validate(header, type(message))
+    check_sizes(frames)
+    if _validate(header, type(message)) != message:  # JSON turns NaN and infinity into null in silence
+        raise MalformedMessageError("The message would arrive as another one: a number in it is not finite.")
     _check_buffers(message.buffers, buffers)
     return frames
 
@@ -65,10 +66,10 @@ def decode(frames: Sequence[Bytes], types: type[MessageType] | Any) -> tuple[Mes
     """The message in `frames` and its buffers, as they came.
 
     types: the struct, or union of structs, that may arrive here (`ClientMessage` or `ServiceMessage`).
-    Raises MessageTooLargeError, WrongVersionError or MalformedMessageError; its `reply_to` is the id of the message
-    when that could be read.
+    Raises MessageTooLargeError, WrongVersionError or MalformedMessageError. Its `reply_to` is the id of the message,
+    when the message has one that can be read.
     """
-    _check_sizes(frames)
+    check_sizes(frames)
     envelope = _validate(frames[0], _Envelope)
     try:
         if envelope.version != PROTOCOL_VERSION:
@@ -89,7 +90,7 @@ def decode(frames: Sequence[Bytes], types: type[MessageType] | Any) -> tuple[Mes
 
 
 def describe_array(array: np.ndarray) -> tuple[Buffer, bytes]:
-    """An array as a "raw" buffer: C order, little-endian. Raises MalformedMessageError for dtypes `Buffer` has not."""
+    """An array as a "raw" buffer: C order, little-endian. Raises MalformedMessageError for dtypes not in `Buffer`."""
     name: Any = array.dtype.name
     if name not in _DTYPES:
         raise MalformedMessageError(f"Arrays of {name} cannot be sent.", f"Convert it to one of {', '.join(_DTYPES)}.")
@@ -112,7 +113,8 @@ def describe_png(data: Bytes) -> tuple[Buffer, Bytes]:
     return Buffer(encoding="png", dtype="uint8", shape=_png_shape(data, "The image")), data
 
 
-def _check_sizes(frames: Sequence[Bytes]) -> None:
+def check_sizes(frames: Sequence[Bytes]) -> None:
+    """Raise MessageTooLargeError when a header and its buffers are over the limits."""
     if not frames:
         raise MalformedMessageError("A message without a header came.")
     _check_limit("The header has", len(frames[0]), MAX_HEADER_BYTES, "bytes")
@@ -133,7 +135,7 @@ def _decoder(types: Any) -> msgspec.json.Decoder:
 
 
 def _validate(header: Bytes, types: Any) -> Any:
-    """The header as one of `types`, or MalformedMessageError with the reason and the field."""
+    """The header as one of `types`. Raises MalformedMessageError with the reason and the field."""
     try:
         return _decoder(types).decode(header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

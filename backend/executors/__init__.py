@@ -1,31 +1,39 @@
-"""Where jobs run. The server knows only the `Executor` interface; `local` runs them in a child process here."""
+"""Where jobs run. The server knows only the `Executor` interface; `local` runs jobs in a child process here."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from typing import Literal, Protocol
 
-from protocol.messages import ServiceMessage, Submit, Welcome
 from protocol.wire import Bytes
 
-Received = tuple[ServiceMessage, list[Bytes]]
+from .events import Ready, Received, RunJob
+
+State = Literal["starting", "idle", "busy", "down"]
 
 
 class Executor(Protocol):
-    """Runs one job at a time."""
+    """Runs up to `capacity` jobs at a time."""
 
     @property
-    def state(self) -> Literal["starting", "idle", "busy", "down"]:
-        """How it is, for `messages.Status`."""
+    def capacity(self) -> int:
+        """How many jobs it runs at a time, at least 1."""
 
-    async def start(self) -> Welcome:
-        """Get ready. The answer tells the device and the models. Raises WorkerStartError."""
+    @property
+    def state(self) -> State:
+        """The state of the worker, as `protocol.messages.Status` tells it."""
 
-    def run(self, submit: Submit, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
-        """Run a job: its `Progress` and `Frames`, and at the end one of `Done`, `Failed`, `Cancelled`. Never raises."""
+    async def start(self) -> Ready:
+        """Get ready. Raises WorkerStartError."""
+
+    def run(self, job: RunJob, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
+        """Run a job. Yields its events, each with its buffers; the last one is `Ended` or `Lost`. Never raises.
+
+        buffers: the cameras, as `RunJob` describes them.
+        """
 
     def cancel(self, job_id: str) -> None:
-        """Stop the job of this id, if it runs; its last message will be `Cancelled`, unless it is faster."""
+        """Stop the job of this id, if it runs. It ends as cancelled, unless it ends first."""
 
     async def stop(self) -> None:
-        """End now, in the middle of a job if need be."""
+        """End now. Jobs that run end as cancelled."""

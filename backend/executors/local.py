@@ -1,9 +1,9 @@
 """Runs jobs in one child process on this machine, and starts the process again when it dies.
 
-The model's process can be killed by the system (out of memory), crash in a driver or be stopped by its user. None of
-that ends the service: the job under way fails with a reason, and the next job finds a new process.
+The system can kill the model's process (out of memory), a driver can crash it, and its user can stop it. None of that
+ends the service: the run is lost, with a reason, and the next run gets a new process.
 
-Pipes are read and written by threads, because on Windows the event loop that ZeroMQ needs knows no pipes.
+Threads read and write the pipes, because on Windows the event loop that ZeroMQ needs cannot wait for pipes.
 """
 
 from __future__ import annotations
@@ -19,22 +19,27 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from cvd.threads import share_the_processor
 from protocol.errors import ProtocolError
-from protocol.messages import Cancel, Cancelled, Done, ErrorInfo, Failed, Message, ServiceMessage, Submit, Welcome
-from protocol.wire import Bytes, decode, encode
+from protocol.messages import ErrorInfo
+from protocol.wire import Bytes
 
-from ..pipe import read_frames, write_frames
-from . import Received
+from ..pipe import read_message, write_message
+from . import State
+from .events import CancelJob, CannotStart, Command, Ended, Greeting, JobEvent, Lost, Ready, Received, RunJob
 
 PROJECT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 5.0
 LAST_LINES = 20
+SAVE_SECONDS = 10.0
+"""Least time between two saved states of a job: long beside the time that saving takes, short beside a job's."""
 
 log = logging.getLogger(__name__)
 worker_log = logging.getLogger("backend.worker")
+
+FromWorker = tuple[Greeting | JobEvent, list[Bytes]]
 
 
 class WorkerStartError(ProtocolError):
@@ -46,12 +51,12 @@ class WorkerStartError(ProtocolError):
 class WorkerProcess:
     """One child process and the threads on its pipes.
 
-    received: what it sends, then None when it has ended.
+    received: the messages of the process, each with its buffers; then None when it has ended.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self.received: asyncio.Queue[Received | None] = asyncio.Queue()
-        self._to_send: queue.Queue[list[Bytes] | None] = queue.Queue()
+        self.received: asyncio.Queue[FromWorker | None] = asyncio.Queue()
+        self._to_send: queue.Queue[tuple[Command, Sequence[Bytes]] | None] = queue.Queue()
         self._loop = asyncio.get_running_loop()
         environment = dict(os.environ)
         share_the_processor(environment)
@@ -72,9 +77,9 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
-    def send(self, message: Message, buffers: Sequence[Bytes] = ()) -> None:
+    def send(self, command: Command, buffers: Sequence[Bytes] = ()) -> None:
         """Send to the process. Nothing happens when it has ended: `received` tells that."""
-        self._to_send.put(encode(message, buffers))
+        self._to_send.put((command, buffers))
 
     @property
     def ended(self) -> bool:
@@ -82,7 +87,7 @@ class WorkerProcess:
         return self._process.poll() is not None
 
     def exit_reason(self) -> str:
-        """How the process, which has ended, came to its end, in words."""
+        """Why the process ended, in words. It has ended, or ends soon."""
         code = self._process.wait()
         if code >= 0:
             return f"exit code {code}"
@@ -104,8 +109,8 @@ class WorkerProcess:
     def _write(self) -> None:
         stream = _pipe(self._process.stdin)
         try:
-            while (frames := self._to_send.get()) is not None:
-                write_frames(stream, frames)
+            while (message := self._to_send.get()) is not None:
+                write_message(stream, *message)
             stream.close()
         except OSError:
             log.info("Worker %d no longer reads", self.pid)  # it has ended, which `_read` sees too and reports
@@ -113,8 +118,8 @@ class WorkerProcess:
     def _read(self) -> None:
         stream = _pipe(self._process.stdout)
         try:
-            while (frames := read_frames(stream)) is not None:
-                self._deliver(decode(frames, ServiceMessage))
+            while (message := read_message(stream, Greeting | JobEvent)) is not None:
+                self._deliver(message)
         except ProtocolError:
             log.exception("What worker %d sends cannot be understood", self.pid)
             self._process.kill()
@@ -137,49 +142,54 @@ class WorkerProcess:
             self._process.kill()
             self._process.wait()
 
-    def _deliver(self, received: Received | None) -> None:
+    def _deliver(self, received: FromWorker | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self.received.put_nowait, received)
         except RuntimeError:
-            log.info("Worker %d outlived the service", self.pid)  # the loop is closed: nobody listens any more
+            log.info("Worker %d outlived the service", self.pid)  # the loop is closed, and nobody listens
 
 
 class LocalExecutor:
     """An `Executor` with one child process."""
 
-    def __init__(self, device: str, log_path: Path) -> None:
-        """device: "auto", "cpu" or "cuda". log_path: named in hints."""
-        self._command = [sys.executable, "-m", "backend.worker", "--device", device]
+    capacity = 1
+
+    def __init__(self, device: str, models: Path, log_path: Path, save_seconds: float = SAVE_SECONDS) -> None:
+        """device: "auto", "cpu" or "cuda". models: folder of the installed models. log_path: named in hints.
+
+        save_seconds: the least time between two saved states of a job.
+        """
+        self._command = [sys.executable, "-m", "backend.worker", "--device", device, "--models", str(models)]
+        self._command += ["--save-seconds", str(save_seconds)]
         self._log_hint = f"The log has the details: {log_path}"
         self._worker: WorkerProcess | None = None
-        self._starting: asyncio.Task[Welcome] | None = None
+        self._starting: asyncio.Task[Ready] | None = None
         self._running: str | None = None
         self._cancelled: str | None = None
         self._stopped = False
 
     @property
-    def state(self) -> Literal["starting", "idle", "busy", "down"]:
+    def state(self) -> State:
         if self._starting is not None and not self._starting.done():
             return "starting"
         if self._worker is None or self._worker.ended:
             return "down"
         return "busy" if self._running else "idle"
 
-    async def start(self) -> Welcome:
+    async def start(self) -> Ready:
         """Start the process, unless it runs, or wait for the start under way. Raises WorkerStartError."""
         if self._starting is None or self.state == "down":
             self._starting = self._begin_to_spawn()
         return await asyncio.shield(self._starting)
 
-    async def run(self, submit: Submit, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
-        self._running = submit.job_id
+    async def run(self, job: RunJob, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
+        self._running = job.job_id
         try:
             await self.start()
-            async for received in self._converse(submit, buffers):
+            async for received in self._converse(job, buffers):
                 yield received
         except WorkerStartError as error:
-            job_id = submit.job_id
-            yield Cancelled(job_id=job_id) if self._stopped else Failed(job_id=job_id, error=error.info()), []
+            yield self._cancelled_or(Ended(job_id=job.job_id, state="failed", error=error.info())), []
         finally:
             self._running = None
 
@@ -187,49 +197,52 @@ class LocalExecutor:
         if job_id == self._running:
             self._cancelled = job_id
             if self._worker is not None:
-                self._worker.send(Cancel(job_id=job_id))
+                self._worker.send(CancelJob(job_id=job_id))
 
     async def stop(self) -> None:
         self._stopped = True
         if self._worker is not None:
             await asyncio.to_thread(self._worker.stop)
 
-    async def _converse(self, submit: Submit, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
-        """Give the job to the process, and pass on what it says until the job's last message."""
+    async def _converse(self, job: RunJob, buffers: list[Bytes]) -> AsyncGenerator[Received, None]:
+        """Give the job to the process, and pass on what it says until the job's last event."""
         worker = self._worker
-        if worker is None or self._stopped or self._cancelled == submit.job_id:
-            yield Cancelled(job_id=submit.job_id), []
+        if worker is None or self._stopped or self._cancelled == job.job_id:
+            yield Ended(job_id=job.job_id, state="cancelled"), []
             return
-        worker.send(submit, buffers)
+        worker.send(job, buffers)
         while (received := await worker.received.get()) is not None:
-            yield received
-            if isinstance(received[0], Done | Failed | Cancelled):
+            event, data = received
+            assert not isinstance(event, Ready | CannotStart), "a worker greets once"
+            yield event, data
+            if isinstance(event, Ended):
                 return
-        if self._stopped:
-            yield Cancelled(job_id=submit.job_id), []
-        else:
-            yield Failed(job_id=submit.job_id, error=self._replace(worker)), []
+        yield self._cancelled_or(Lost(job_id=job.job_id, error=self._replace(worker))), []
 
-    def _begin_to_spawn(self) -> asyncio.Task[Welcome]:
+    def _cancelled_or(self, event: Ended | Lost) -> Ended | Lost:
+        """The event, or the end of a cancelled job when the service ends."""
+        return Ended(job_id=event.job_id, state="cancelled") if self._stopped else event
+
+    def _begin_to_spawn(self) -> asyncio.Task[Ready]:
         task = asyncio.create_task(self._spawn())
-        # Nobody may be waiting for it any more. What went wrong is in the log, and the next job tries again.
+        # Perhaps nobody waits for it. The log has what went wrong, and the next job tries again.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
-    async def _spawn(self) -> Welcome:
+    async def _spawn(self) -> Ready:
         if self._stopped:
             raise WorkerStartError("The service is ending.")
         self._worker = worker = WorkerProcess(self._command)
         log.info("Worker %d starts", worker.pid)
-        received = await worker.received.get()
-        if received is not None and isinstance(received[0], Welcome):
-            log.info("Worker %d is ready on %s", worker.pid, received[0].device)
-            return received[0]
+        greeting, _ = await worker.received.get() or (None, [])
+        if isinstance(greeting, Ready):
+            log.info("Worker %d is ready on %s", worker.pid, greeting.device)
+            return greeting
         await asyncio.to_thread(worker.stop)
         if self._stopped:
             raise WorkerStartError("The service is ending.")
-        if received is not None and isinstance(received[0], Failed):
-            error = WorkerStartError(received[0].error.message, received[0].error.hint)
+        if isinstance(greeting, CannotStart):
+            error = WorkerStartError(greeting.error.message, greeting.error.hint)
         else:
             last = worker.last_lines[-1] if worker.last_lines else "it said nothing"
             message = f"The process that owns the model died while it started ({worker.exit_reason()}): {last}"
@@ -238,15 +251,14 @@ class LocalExecutor:
         raise error
 
     def _replace(self, worker: WorkerProcess) -> ErrorInfo:
-        """Start a new process in place of one that died in a job. Why the job failed."""
+        """Start a new process in place of one that died in a job. Returns the job's error, in case that it fails."""
         reason = worker.exit_reason()
         log.error("Worker %d died (%s)", worker.pid, reason)
         self._starting = self._begin_to_spawn()
         return ErrorInfo(
             code="worker_died",
-            message=f"The process that owns the model died in the middle of the job ({reason}).",
-            hint="Generate again: a new one is starting. If that dies too, use a smaller size or fewer cameras. "
-            + self._log_hint,
+            message=f"The process that owns the model died again and again in the middle of the job ({reason}).",
+            hint="Use a smaller size, fewer frames or fewer cameras. " + self._log_hint,
         )
 
 

@@ -98,7 +98,7 @@ def load_cameras(
     if anchor is not None:
         size, frames = (anchor.cameras.height, anchor.cameras.width), anchor.cameras.frames
     elif frames is None and (model is not None or arguments.pattern):
-        frames = FRAMES
+        frames = FRAMES if model is None else model.frames.nearest(FRAMES)
     remarks: list[str] = []
     if arguments.pattern:
         cameras = _pattern(arguments, size, frames, model)

@@ -231,14 +231,19 @@ def _read_files(folder: Path, record: TakeRecord) -> FinishedTake:
 
 
 def _are_latents_of(size: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
-    """Whether latents (views, channels, frames, h, w) can be those of videos, size (views, frames, height, width).
+    """Whether latents (views, channels, f, h, w) can be those of videos, size (views, frames, height, width).
 
-    That is when each covers a square of the same whole number of pixels; of how many, only the model knows.
+    That is when each covers a square of the same whole number of pixels, and one frame or, behind the first one, the
+    same whole number of frames. How many they are, only the model knows.
     """
     if len(shape) != 5 or min(shape) < 1:
         return False
-    views, _, frames, h, w = shape
-    return size == (views, frames, h * (size[2] // h), w * (size[2] // h))
+    views, frames, height, width = size
+    f, h, w = shape[2:]
+    compressed = 1 < f < frames and (frames - 1) % (f - 1) == 0
+    return (
+        shape[0] == views and (f == frames or compressed) and (height, width) == (h * (height // h), w * (height // h))
+    )
 
 
 def _take_files(folder: Path) -> Iterator[Path]:

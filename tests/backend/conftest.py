@@ -1,8 +1,12 @@
-"""A real service in a process of its own, with the real pipeline and a tiny model."""
+"""A real service in a process of its own, with the real library and tiny models.
+
+Sizes are not square, and the numbers of views, frames and sides are all different, so that none is taken for another.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,18 +14,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import psutil
 import pytest
+from support.cameras import parting_cameras
 
 from protocol.client import Client, Received, connect
-from protocol.messages import Cancelled, Done, Failed, Frames, GenerateRequest, Message, Submit
+from protocol.messages import (
+    Accepted,
+    Cancelled,
+    Done,
+    Failed,
+    GenerateRequest,
+    JobInfo,
+    JobProgress,
+    JobsRequest,
+    Message,
+    Submit,
+    ViewFrames,
+)
 from protocol.payloads import pack_submit
+from protocol.settings import SamplingSettings
 
 PROJECT = Path(__file__).parents[2]
 START_SECONDS = 90.0
 JOB_SECONDS = 60.0
-FRAMES = 4
+WIDTH, HEIGHT, FRAMES = 48, 32, 5
+LONG = 500
+"""Steps of a job that runs until it is stopped."""
+
+SETTING_NAMES = SamplingSettings.__struct_fields__
+
+Job = tuple[Submit, list[bytes]]
+MakeJob = Callable[..., Job]
+Views = dict[int, list[bytes]]
 
 
 class RunningService:
@@ -71,9 +96,28 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Path:
+    """A folder of installed models: "tiny" and "other", which differ in their weights, and "damaged"."""
+    import torch
+    from support.tiny_model import tiny_pipeline
+
+    folder = tmp_path_factory.mktemp("models")
+    shutil.copytree(tiny_model_folder, folder / "tiny")
+    other = tiny_pipeline(folder / "other" / "tokenizer")
+    with torch.no_grad():
+        for parameter in other.unet.parameters():
+            parameter.mul_(1.1)
+    other.save_pretrained(folder / "other")
+    shutil.copytree(folder / "tiny", folder / "damaged")
+    (folder / "damaged" / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"half of it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Iterator[RunningService]:
     """The service that most tests share. It ends as users end it, which is a test as well."""
-    service = RunningService(tmp_path_factory.mktemp("service") / "connection.json")
+    where = tmp_path_factory.mktemp("service") / "connection.json"
+    service = RunningService(where, "--models", str(models_folder))
     yield service
     try:
         stopped = run_command("stop", "--connection-file", str(service.connection_file))
@@ -90,31 +134,37 @@ def client(service: RunningService) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
-def make_job(tiny_model_folder: Path) -> Callable[..., tuple[Submit, list[bytes]]]:
-    """make_job(**fields of the request): a job for two cameras that move apart, ready to be sent."""
-
-    def make(job_id: str | None = None, frames: int = FRAMES, **fields: object) -> tuple[Submit, list[bytes]]:
-        request = GenerateRequest(
+def make_job(job_id: str | None = None, frames: int = FRAMES, **fields: object) -> Job:
+    """A job of cameras that move apart, ready to be sent. fields: of the request or of its settings."""
+    settings = {"num_inference_steps": 3} | {name: fields.pop(name) for name in SETTING_NAMES if name in fields}
+    request = msgspec.structs.replace(
+        GenerateRequest(
             prompt="a red cube",
             view_names=("left", "right"),
-            width=64,
-            height=64,
-            model=str(tiny_model_folder),
-            num_inference_steps=3,
-        )
-        return pack_submit(msgspec.structs.replace(request, **fields), *cameras(frames), job_id)
+            width=WIDTH,
+            height=HEIGHT,
+            model="tiny",
+            settings=SamplingSettings(**settings),
+        ),
+        **fields,
+    )
+    return pack_submit(
+        request, *parting_cameras(len(request.view_names), frames, request.width, request.height), job_id
+    )
 
-    return make
+
+def submit(client: Client, job: Job) -> str:
+    """Submit a job; its id, once it is accepted."""
+    accepted, _ = client.request(*job)
+    assert isinstance(accepted, Accepted)
+    return job[0].job_id
 
 
-def cameras(frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """c2w (2, frames, 4, 4) and K (2, frames, 3, 3): from one pose to the left and to the right."""
-    c2w = np.tile(np.eye(4), (2, frames, 1, 1))
-    c2w[0, :, 0, 3] = np.linspace(0, -0.5, frames)
-    c2w[1, :, 0, 3] = np.linspace(0, 0.5, frames)
-    K = np.tile(np.array([[60.0, 0, 32], [0, 60, 32], [0, 0, 1]]), (2, frames, 1, 1))
-    return c2w, K
+def generate(client: Client, job: Job) -> Views:
+    """The views of a job that is done."""
+    last, views = outcome(client, submit(client, job))
+    assert isinstance(last, Done)
+    return views
 
 
 def next_message(client: Client) -> Received:
@@ -133,8 +183,28 @@ def until(client: Client, wanted: Callable[[Message], bool]) -> list[Received]:
     return received
 
 
-def outcome(client: Client, job_id: str) -> tuple[Message, dict[int, list[bytes]]]:
-    """A job's last message, and its frames by view."""
+def outcome(client: Client, job_id: str) -> tuple[Message, Views]:
+    """A job's last message, and its views by number: the PNG files and the latents."""
     received = until(client, lambda m: isinstance(m, Done | Failed | Cancelled) and m.job_id == job_id)
-    frames = {m.view: [bytes(b) for b in buffers] for m, buffers in received if isinstance(m, Frames)}
-    return received[-1][0], frames
+    views = {
+        m.view: [bytes(b) for b in buffers]
+        for m, buffers in received
+        if isinstance(m, ViewFrames) and m.job_id == job_id
+    }
+    return received[-1][0], views
+
+
+def denoising(message: object) -> bool:
+    return isinstance(message, JobProgress) and message.stage == "denoising"
+
+
+def job_info(client: Client, job_id: str) -> JobInfo:
+    jobs, _ = client.request(JobsRequest())
+    return next(job for job in jobs.jobs if job.job_id == job_id)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

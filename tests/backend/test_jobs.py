@@ -1,15 +1,16 @@
 """The queue and the states of jobs."""
 
+import msgspec
 import pytest
 
-from backend.jobs import DuplicateJobError, JobFinishedError, JobQueue, UnknownJobError
+from backend.jobs import DuplicateJobError, JobFinishedError, JobQueue, UnknownJobError, seconds_of
 from protocol.messages import ErrorInfo, GenerateRequest, JobInfo
 
-REQUEST = GenerateRequest(prompt="", view_names=("a",), width=64, height=64)
+REQUEST = GenerateRequest(prompt="", view_names=("a",), width=64, height=48)
 
 
-def queue_of(*names: str) -> JobQueue:
-    queue = JobQueue()
+def queue_of(*names: str, capacity: int = 1) -> JobQueue:
+    queue = JobQueue(capacity=capacity)
     for time, name in enumerate(names):
         queue.submit(JobInfo(job_id=name, state="queued", request=REQUEST, submitted=float(time)))
     return queue
@@ -21,11 +22,37 @@ def test_first_come_first_served() -> None:
     started = []
     while (job := queue.start_next(now=10.0)) is not None:
         started.append(job.job_id)
-        assert queue.running == job.job_id
+        assert queue.running == {job.job_id: job}
         assert (job.state, job.started) == ("running", 10.0)
-        queue.finish(job.job_id, now=11.0)
+        assert queue.start_next(now=10.5) is None, "one at a time"
+        queue.end(over(job))
     assert started == ["a", "b", "c"]
-    assert queue.running is None
+    assert queue.running == {}
+
+
+def over(job: JobInfo, **changes: object) -> JobInfo:
+    """The job as it is when it is done."""
+    return msgspec.structs.replace(job, **{"state": "done", "finished": job.started + 1} | changes)
+
+
+def test_as_many_jobs_run_as_there_is_room_for() -> None:
+    queue = queue_of("a", "b", "c", "d", capacity=2)
+    assert [queue.position(name) for name in "abcd"] == [0, 0, 1, 2]
+    first, second = queue.start_next(now=1.0), queue.start_next(now=2.0)
+    assert queue.start_next(now=3.0) is None
+    assert list(queue.running) == ["a", "b"]
+    assert [queue.position(name) for name in "abcd"] == [0, 0, 1, 2]
+    queue.end(over(second))
+    assert [queue.position(name) for name in "abcd"] == [0, 0, 0, 1]
+    assert queue.start_next(now=4.0).job_id == "c"
+    assert list(queue.running) == ["a", "c"]
+    assert (queue["a"], queue["b"].state) == (first, "done")
+
+
+def test_seconds_are_counted_from_the_start() -> None:
+    job = JobInfo(job_id="a", state="done", request=REQUEST, submitted=1.0, started=3.0, finished=7.5)
+    assert seconds_of(job) == 4.5
+    assert seconds_of(msgspec.structs.replace(job, finished=2.0)) == 0.0, "a clock that was set back"
 
 
 def test_the_running_job_counts_as_one_ahead() -> None:
@@ -44,10 +71,8 @@ def test_a_cancelled_queued_job_never_starts() -> None:
 
 def test_a_job_ends_once() -> None:
     queue = queue_of("a", "b")
-    queue.start_next(now=1.0)
-    error = ErrorInfo(code="x", message="y")
-    failed = queue.finish("a", now=3.0, error=error)
-    assert (failed.state, failed.error, failed.finished) == ("failed", error, 3.0)
+    failed = over(queue.start_next(now=1.0), state="failed", error=ErrorInfo(code="x", message="y"))
+    queue.end(failed)
     with pytest.raises(JobFinishedError, match="failed"):
         queue.cancel("a", now=4.0)
     assert queue["a"] == failed

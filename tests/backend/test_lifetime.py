@@ -15,8 +15,7 @@ from backend.lifetime import WatchedProcess
 from protocol.client import Client
 from protocol.messages import Done, FetchResult, JobsRequest
 
-from .conftest import RunningService, outcome, run_command, until
-from .test_service import LONG, MakeJob, denoising, submit, wait_for
+from .conftest import LONG, RunningService, Views, denoising, make_job, outcome, run_command, submit, until, wait_for
 
 
 @pytest.fixture
@@ -29,15 +28,16 @@ def parent() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_crash_loses_no_result_and_the_parents_end_ends_it(
-    tmp_path: Path, make_job: MakeJob, parent: subprocess.Popen[bytes]
+    tmp_path: Path, models_folder: Path, parent: subprocess.Popen[bytes]
 ) -> None:
     """One story in two starts, because a start takes seconds."""
     connection_file = tmp_path / "connection.json"
-    first = RunningService(connection_file)
+    models = ("--models", str(models_folder))
+    first = RunningService(connection_file, *models)
     try:
         with first.client() as client:
             finished = submit(client, make_job(seed=1))
-            _, frames = outcome(client, finished)
+            _, views = outcome(client, finished)
             broken_off = submit(client, make_job(num_inference_steps=LONG))
             until(client, denoising)
         worker = WatchedProcess(first.worker().pid)
@@ -47,10 +47,10 @@ def test_a_crash_loses_no_result_and_the_parents_end_ends_it(
         first.end()
 
     connection_file.unlink()  # the crash left it behind
-    second = RunningService(connection_file, "--parent-pid", str(parent.pid))
+    second = RunningService(connection_file, *models, "--parent-pid", str(parent.pid))
     try:
         with second.client() as client:
-            results_are_kept(client, finished, frames, broken_off)
+            results_are_kept(client, finished, views, broken_off)
             parent.kill()
             listen_for(client, seconds=2.5)
             unfinished = submit(client, make_job(num_inference_steps=LONG))  # a client's service stays
@@ -63,12 +63,12 @@ def test_a_crash_loses_no_result_and_the_parents_end_ends_it(
         second.end()
 
 
-def results_are_kept(client: Client, finished: str, frames: dict[int, list[bytes]], broken_off: str) -> None:
+def results_are_kept(client: Client, finished: str, views: Views, broken_off: str) -> None:
     """What a service that crashed had finished is there to fetch; what it had not is failed with a reason."""
     client.send(FetchResult(job_id=finished))
     last, again = outcome(client, finished)
     assert isinstance(last, Done)
-    assert again == frames
+    assert again == views
     client.send(FetchResult(job_id=broken_off))
     last, _ = outcome(client, broken_off)
     assert last.error.code == "interrupted"

@@ -45,3 +45,10 @@ def test_decoding_is_guessed_at_first_and_known_from_the_next_job_on() -> None:
     assert run_job(watch, 200.0, kind="another size") == pytest.approx(
         [8 + guess, 6 + guess, 4 + guess, 2 + guess, guess, 4, 0]
     )
+
+
+def test_a_run_that_goes_on_from_a_saved_state_counts_its_own_steps() -> None:
+    watch = Stopwatch()
+    watch.start("tiny", 0, 0.0)
+    watch.step("encoding", 1, 1, 1.0)
+    assert watch.step("denoising", 91, 100, 3.0) == (9 + Stopwatch.GUESS) * 2.0

@@ -11,8 +11,26 @@ import zmq
 from protocol import connection
 from protocol.client import Client
 from protocol.connection import Connection, ServerKeys
-from protocol.errors import ServiceLostError, ServiceUnreachableError, WrongKeyError, WrongVersionError
-from protocol.messages import Hello, Message, Ping, Pong, Welcome
+from protocol.errors import (
+    RequestFailedError,
+    ServiceLostError,
+    ServiceUnreachableError,
+    WrongKeyError,
+    WrongVersionError,
+)
+from protocol.messages import (
+    Accepted,
+    Cancel,
+    Cancelled,
+    ErrorInfo,
+    Failed,
+    Hello,
+    JobProgress,
+    Message,
+    Ping,
+    Pong,
+    Welcome,
+)
 
 Connect = Callable[[], Connection]
 
@@ -120,6 +138,37 @@ def test_answers_find_their_requests_and_the_rest_keeps_its_order(peer: Peer) ->
         assert answer.id == "answer"
         assert [client.receive()[0].id for _ in news] == ["news0", "news1", "news2"]
         client.send(second)
+
+
+def test_news_of_other_jobs_are_no_answer(peer: Peer) -> None:
+    """Each message belongs to one request. What another one asked for is kept for `receive`."""
+    client, route = greeted(peer)
+    with client:
+        first, second = Cancel(job_id="first"), Cancel(job_id="second")
+        others = [
+            JobProgress(job_id="first", stage="denoising", step=1, of=2, reply_to=first.id),
+            Failed(error=ErrorInfo(code="x", message="of the first"), reply_to=first.id),
+            Cancelled(job_id="second", reply_to=first.id),
+            Accepted(job_id="second", position=0),
+        ]
+        for message in others:
+            peer.say(route, message)
+        peer.say(route, Cancelled(job_id="second", reply_to=second.id))
+        answer, _ = client.request(second)
+        assert answer.reply_to == second.id
+        assert [client.receive(timeout=1)[0] for _ in others] == others
+
+
+def test_a_refusal_and_silence_are_told_apart(peer: Peer) -> None:
+    client, route = greeted(peer)
+    with client:
+        question = Cancel(job_id="a")
+        peer.say(route, Failed(error=ErrorInfo(code="unknown_job", message="No such job."), reply_to=question.id))
+        with pytest.raises(RequestFailedError, match="No such job") as error:
+            client.request(question)
+        assert error.value.code == "unknown_job"
+        with pytest.raises(ServiceLostError, match="did not answer"):
+            client.request(Cancel(job_id="a"), timeout=0.2)
 
 
 def test_it_pings_a_silent_service_and_gives_it_up_after_three_misses(peer: Peer) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol import connection
+from protocol import connection, places
 from protocol.connection import Connection, Installation
 from protocol.errors import ConnectionFileError, InsecureFileError, NotInstalledError
 
@@ -67,6 +67,14 @@ def test_a_file_that_others_may_read_is_refused(path: Path, mode: int) -> None:
         connection.read_connection(path)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user_is_refused(path: Path) -> None:
+    connection.write_connection(make_connection(), path)
+    os.chown(path, 54321, -1)
+    with pytest.raises(InsecureFileError, match="another user"):
+        connection.read_connection(path)
+
+
 def test_a_missing_file_says_how_to_start_the_service(path: Path) -> None:
     with pytest.raises(ConnectionFileError) as error:
         connection.read_connection(path)
@@ -102,7 +110,8 @@ def test_the_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.delenv("CVD_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    assert connection.FOLDER_NAME in connection.home_folder().parts
+    assert places.FOLDER_NAME in places.home_folder().parts
+    assert places.models_folder() == places.home_folder() / "models"
 
 
 def test_the_installation_is_found_again(tmp_path: Path) -> None:

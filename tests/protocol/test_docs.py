@@ -17,10 +17,12 @@ from protocol.messages import (
     PROTOCOL_VERSION,
     ClientMessage,
     GenerateRequest,
-    JobInfo,
-    ModelInfo,
+    MadeWith,
     ServiceMessage,
+    Stage,
 )
+from protocol.models import LearnedMotion, ModelInfo
+from protocol.settings import SETTINGS
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -54,19 +56,44 @@ def test_the_example_of_every_message_is_valid_and_complete(tag: str) -> None:
     message = msgspec.json.decode(json.dumps(example), type=CLASSES[tag])
     assert json.loads(msgspec.json.encode(message)) == example
     assert set(example) == {"type", *message.__struct_fields__}
-    for name, cls in (("request", GenerateRequest), ("models", ModelInfo), ("jobs", JobInfo)):
-        part = example.get(name)
-        if part is not None:
-            assert set(part[0] if isinstance(part, list) else part) == set(cls.__struct_fields__)
+
+
+def names(rows: list[list[str]]) -> list[str]:
+    """What the first column of a table names, without its head."""
+    return [name.strip(" `") for row in rows[2:] for name in row[0].split(",")]
 
 
 def test_the_fields_of_a_request_have_the_defaults_that_the_table_says() -> None:
     rows = table(section("`submit`", level="###"))
     said = {name.strip(" `"): row[1] for row in rows[2:] for name in row[0].split(",")}
     assert set(said) == set(GenerateRequest.__struct_fields__)
+    assert said.pop("settings") == "all defaults"
     for field in msgspec.structs.fields(GenerateRequest):
-        default = "" if field.required else json.dumps(field.default)
-        assert said[field.name] == default, field.name
+        if field.name in said:
+            assert said[field.name] == ("" if field.required else json.dumps(field.default)), field.name
+
+
+def test_the_table_of_settings_is_that_of_the_schema() -> None:
+    rows = table(section("Settings"))[2:]
+    assert rows == [
+        [setting.name, json.dumps(setting.default), setting.range_text, setting.description] for setting in SETTINGS
+    ]
+
+
+def test_all_that_a_model_says_is_described() -> None:
+    rows = table(section("Models"))
+    learned = rows.index(["range", "meaning"])
+    described = {name.split(".")[0] for name in names(rows[:learned]) if not name.startswith(".")}
+    assert described == set(ModelInfo.__struct_fields__)
+    assert names(rows[learned:]) == list(LearnedMotion.__struct_fields__)
+
+
+def test_all_that_made_a_job_is_described() -> None:
+    assert names(table(section("`done`", level="###"))) == list(MadeWith.__struct_fields__)
+
+
+def test_every_stage_is_described() -> None:
+    assert [name.strip('"') for name in names(table(section("`progress`", level="###")))] == list(get_args(Stage))
 
 
 def test_the_files_look_as_shown() -> None:

@@ -19,15 +19,16 @@ from protocol.errors import MalformedMessageError, MessageTooLargeError, Protoco
 from protocol.messages import (
     PROTOCOL_VERSION,
     ClientMessage,
-    Frames,
     GenerateRequest,
     Message,
     Ping,
     ServiceMessage,
     Submit,
+    ViewFrames,
     Welcome,
 )
-from protocol.payloads import pack_frames, pack_submit, unpack_cameras
+from protocol.payloads import pack_submit, pack_view, unpack_cameras, unpack_view
+from protocol.settings import SamplingSettings
 
 ANY_MESSAGE = ClientMessage | ServiceMessage
 REQUEST = GenerateRequest(prompt="a red cube", view_names=("left", "right"), width=64, height=48)
@@ -37,7 +38,9 @@ def values(info: inspect.Type) -> st.SearchStrategy[Any]:
     """All values of a field's type that the protocol allows."""
     match info:
         case inspect.StrType(pattern=str()):
-            return st.text("0123456789abcdefghijklmnopqrstuvwxyz_-", min_size=1, max_size=info.max_length)
+            # of identifiers and of models' names, which start with a letter or a digit
+            rest = st.text("0123456789abcdefghijklmnopqrstuvwxyz_-", max_size=info.max_length - 1)
+            return st.builds(str.__add__, st.sampled_from("09az"), rest)
         case inspect.StrType():
             return st.text(min_size=info.min_length or 0, max_size=min(info.max_length or 40, 40))
         case inspect.IntType():
@@ -45,11 +48,14 @@ def values(info: inspect.Type) -> st.SearchStrategy[Any]:
             low, high = info.ge if info.ge is not None else -(2**63), info.le if info.le is not None else 2**63 - 1
             return st.integers(-(-low // step), high // step).map(lambda n: n * step)
         case inspect.FloatType():
-            return st.floats(info.ge, info.le, allow_nan=False, allow_infinity=False)
+            low = info.ge if info.gt is None else info.gt
+            return st.floats(low, info.le, allow_nan=False, allow_infinity=False, exclude_min=info.gt is not None)
         case inspect.LiteralType():
             return st.sampled_from(info.values)
         case inspect.NoneType():
             return st.none()
+        case inspect.BoolType():
+            return st.booleans()
         case inspect.UnionType():
             return st.one_of([values(part) for part in info.types])
         case inspect.VarTupleType():
@@ -123,6 +129,10 @@ def header(**fields: Any) -> bytes:
     return json.dumps({"version": PROTOCOL_VERSION, "id": "a"} | fields).encode()
 
 
+def request_of(**fields: Any) -> dict[str, Any]:
+    return msgspec.to_builtins(REQUEST) | fields
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -132,11 +142,17 @@ def header(**fields: Any) -> bytes:
         (header(type="ping", id="ends-in-a-line-break\n"), "id"),
         (header(type="cancel"), "job_id"),
         (header(type="cancel", job_id=7), "job_id"),
+        (header(type="submit", job_id="a", request=request_of(model="/etc")), "model"),
+        (header(type="submit", job_id="a", request=request_of(model="..")), "model"),
+        (
+            header(type="submit", job_id="a", request=request_of(settings={"num_inference_steps": 0})),
+            "num_inference_steps",
+        ),
         (header(type="hello", client="x" * 257), "client"),
         (header(type="ping", buffers=[{"encoding": "pickle", "dtype": "uint8", "shape": [1]}]), "encoding"),
         (header(type="ping", buffers=[{"encoding": "raw", "dtype": "uint8", "shape": [0]}]), "shape"),
         (header(type="ping", buffers=[{"encoding": "raw", "dtype": "object", "shape": [1]}]), "dtype"),
-        (b'{"version": 1, "id": "a", "type": "ping", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested"),
+        (b'{"version": 2, "id": "a", "type": "ping", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested"),
         (b'{"version": true}', "version"),
         (b"[]", "object"),
         (b"\xff\xfe", "malformed"),
@@ -196,11 +212,18 @@ def test_buffers_must_have_the_size_that_their_shape_needs(change: Any) -> None:
         wire.decode([data, buffers[0]], ClientMessage)
 
 
+def with_settings(**fields: object) -> GenerateRequest:
+    return msgspec.structs.replace(REQUEST, settings=SamplingSettings(**fields))
+
+
 def test_the_sender_is_told_of_its_own_mistakes() -> None:
     with pytest.raises(MalformedMessageError, match="width"):
         wire.encode(Submit(job_id="a", request=msgspec.structs.replace(REQUEST, width=65)))
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(MalformedMessageError, match="not finite"):
+            wire.encode(Submit(job_id="a", request=with_settings(guidance_scale=number)))
     with pytest.raises(MalformedMessageError, match="guidance_scale"):
-        wire.encode(Submit(job_id="a", request=msgspec.structs.replace(REQUEST, guidance_scale=float("nan"))))
+        wire.encode(Submit(job_id="a", request=with_settings(guidance_scale=-1.0)))
     with pytest.raises(MalformedMessageError, match="complex128"):
         wire.describe_array(np.zeros(2, complex))
 
@@ -246,14 +269,43 @@ def png(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", ihdr) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+LATENTS = np.arange(4 * 2 * 3 * 5, dtype=np.float32).reshape(4, 2, 3, 5)
+
+
 def test_images_are_described_by_what_they_are() -> None:
-    message, buffers = pack_frames("a", 1, [png(6, 4), png(6, 4, colour=6)])
-    assert [buffer.shape for buffer in message.buffers] == [(4, 6, 3), (4, 6, 4)]
+    message, buffers = pack_view("a", 1, [png(6, 4), png(6, 4, colour=6)], LATENTS)
+    assert [buffer.shape for buffer in message.buffers] == [(4, 6, 3), (4, 6, 4), (4, 2, 3, 5)]
     assert wire.decode(wire.encode(message, buffers), ServiceMessage) == (message, buffers)
+
+
+def test_a_view_survives_the_wire_exactly() -> None:
+    sent = [png(6, 4), png(6, 4)]
+    message, buffers = wire.decode(wire.encode(*pack_view("a", 1, sent, LATENTS)), ServiceMessage)
+    images, latents = unpack_view(message, buffers)
+    assert images == sent
+    np.testing.assert_array_equal(latents, LATENTS)
+
+
+@pytest.mark.parametrize(
+    "buffers",
+    [
+        [],
+        [wire.describe_array(LATENTS)],
+        [wire.describe_png(png(6, 4)), wire.describe_png(png(6, 4))],
+        [wire.describe_png(png(6, 4)), wire.describe_array(LATENTS[0])],
+        [wire.describe_png(png(6, 4)), wire.describe_array(LATENTS.astype(np.float64))],
+        [wire.describe_png(png(6, 4)), wire.describe_array(LATENTS), wire.describe_array(LATENTS)],
+    ],
+    ids=["nothing", "no frame", "no latents", "three axes", "float64", "two latents"],
+)
+def test_a_view_of_other_buffers_is_refused(buffers: list[tuple[wire.Buffer, wire.Bytes]]) -> None:
+    message = ViewFrames(job_id="a", view=0, buffers=tuple(description for description, _ in buffers))
+    with pytest.raises(MalformedMessageError, match=r"view|array"):
+        unpack_view(message, [data for _, data in buffers])
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", png(6, 4)[:20], png(6, 4, depth=16), png(6, 4, colour=3), png(4, 6)])
 def test_an_image_that_is_not_what_the_header_says_is_refused(data: bytes) -> None:
-    message, _ = pack_frames("a", 0, [png(6, 4)])
+    message, buffers = pack_view("a", 0, [png(6, 4)], LATENTS)
     with pytest.raises(MalformedMessageError):
-        wire.decode([msgspec.json.encode(message), data], Frames | Welcome)
+        wire.decode([msgspec.json.encode(message), data, buffers[1]], ViewFrames | Welcome)

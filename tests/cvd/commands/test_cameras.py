@@ -7,8 +7,10 @@ import shlex
 from pathlib import Path
 
 import imageio.v3 as iio
+import msgspec
 import numpy as np
 import pytest
+from support.records import example_record
 
 from cvd import Cameras
 from cvd.cameras.files import read_colmap, read_transforms, write_colmap, write_realestate, write_transforms
@@ -18,11 +20,17 @@ from cvd.commands.cli import main
 from cvd.errors import CVDError
 from cvd.request import Output
 from cvd.takes.takes import FinishedTake
-from cvd.weights.model_info import ModelInfo
+from cvd.weights.model_info import OFFICIAL_INFO
+from protocol.models import ModelInfo, SizeRule
 
 
 def model(native_size: int = 256, size_multiple: int = 8) -> ModelInfo:
-    return ModelInfo("any", native_size, size_multiple, 16, 25, 8.5)
+    sizes = SizeRule(native=native_size, multiple=size_multiple)
+    return msgspec.structs.replace(OFFICIAL_INFO, name="any", sizes=sizes)
+
+
+def finished(cameras: Cameras, scale: float = 1.0) -> FinishedTake:
+    return FinishedTake(Output(np.zeros(0), np.zeros(0)), cameras, example_record(cameras, scale=scale))
 
 
 def options(*words: object) -> argparse.Namespace:
@@ -32,7 +40,7 @@ def options(*words: object) -> argparse.Namespace:
 
 
 def load(*words: object, **context: object) -> Cameras:
-    return load_cameras(options(*words), **context)[0]
+    return load_cameras(options(*words), **context).cameras
 
 
 def run(*words: object) -> int:
@@ -59,17 +67,17 @@ def assert_same(ours: Cameras, theirs: Cameras) -> None:
 
 
 @pytest.mark.parametrize("source", ["--transforms", "--colmap"])
-def test_wide_files_are_not_squashed(
-    shot: tuple[Path, Cameras], capsys: pytest.CaptureFixture[str], source: str
-) -> None:
+def test_wide_files_are_not_squashed(shot: tuple[Path, Cameras], source: str) -> None:
     folder, cameras = shot
     path = folder / ("colmap" if source == "--colmap" else "transforms.json")
-    made = load(source, path, "--frames", 5, model=model(64))
+    chosen = load_cameras(options(source, path, "--frames", 5), model(64))
+    made = chosen.cameras
     assert (made.height, made.width) == (48, 88)
     assert_same(made, cameras.cropped(48, 88))
     np.testing.assert_allclose(made.K[..., 0, 0] / made.K[..., 1, 1], cameras.K[..., 0, 0] / cameras.K[..., 1, 1])
-    printed = capsys.readouterr().out
-    assert "120 x 64 pixels become 88 x 48: scaled by 0.75, and 2.2% cropped" in printed
+    assert any(
+        "120 x 64 pixels become 88 x 48: scaled by 0.75, and 2.2% cropped" in remark for remark in chosen.remarks
+    )
     assert_same(
         load(source, path, "--size", "64x64", model=model(64)).window(0, 1), cameras.cropped(64, 64).window(0, 1)
     )
@@ -128,7 +136,7 @@ def test_every_format_says_what_reads_it_back_exactly(
     assert iio.imread(out / "trajectories.png").ndim == 3
 
 
-def test_figures_and_a_picture_without_a_folder(
+def test_measures_and_a_picture_without_a_folder(
     tmp_path: Path, shot: tuple[Path, Cameras], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--colmap", shot[0] / "colmap", "--plot", tmp_path / "new" / "paths.png") == 0
@@ -170,13 +178,14 @@ def test_a_takes_cameras_are_not_written_over(shot: tuple[Path, Cameras], capsys
 def test_scale_is_told_and_kept_for_more_views(shot: tuple[Path, Cameras]) -> None:
     path = shot[0] / "transforms.json"
     given = options("--transforms", path, "--scale", 2, "--frames", 5)
-    cameras, factor = load_cameras(given, model(64))
-    assert cameras.largest_motion() == pytest.approx(2)
-    take = FinishedTake(Output(np.zeros(0), np.zeros(0)), cameras, factor)
+    chosen = load_cameras(given, model(64))
+    assert chosen.cameras.largest_motion() == pytest.approx(2)
+    assert any("move at most 0.5" in remark for remark in chosen.remarks)
     # The same file again: the new views lie where the finished ones do, in size, frames and units.
-    again, same_factor = load_cameras(options("--transforms", path), model(256, 64), take)
-    assert same_factor == factor == pytest.approx(4)
-    assert_same(again, cameras)
+    take = finished(chosen.cameras, chosen.scale)
+    again = load_cameras(options("--transforms", path), model(256, 64), take)
+    assert again.scale == chosen.scale == pytest.approx(4)
+    assert_same(again.cameras, chosen.cameras)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +197,7 @@ def test_scale_is_told_and_kept_for_more_views(shot: tuple[Path, Cameras]) -> No
     ],
 )
 def test_what_a_finished_take_decides(shot: tuple[Path, Cameras], words: tuple[str, ...], message: str) -> None:
-    take = FinishedTake(Output(np.zeros(0), np.zeros(0)), shot[1], 1.0)
+    take = finished(shot[1])
     with pytest.raises(CVDError, match=message):
         load("--pattern", "circle", *words, model=model(), anchor=take)
     fitting = ("--size", "120x64", "--frames", "5")
@@ -198,7 +207,7 @@ def test_what_a_finished_take_decides(shot: tuple[Path, Cameras], words: tuple[s
 def test_arguments_are_recorded_as_given(shot: tuple[Path, Cameras]) -> None:
     given = options("--pattern", "circle", "--camera-dist", 0.25, "--views", 3)
     assert camera_arguments(given) == {"pattern": "circle", "camera_dist": 0.25, "views": 3}
-    assert load_cameras(given)[0].largest_motion() == pytest.approx(0.25)
+    assert load_cameras(given).cameras.largest_motion() == pytest.approx(0.25)
     assert camera_arguments(options("--pattern", "circle", "--camera-dist", 0))["camera_dist"] == 0
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -15,6 +16,8 @@ from cvd.cameras.files import read_transforms, write_transforms
 from cvd.cameras.patterns import pattern_cameras
 from cvd.commands.cli import main
 from cvd.sampling.denoise import unet_calls
+from protocol.settings import SamplingSettings
+from protocol.takes import latents_path, read_record
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,9 +40,10 @@ def test_generate_writes_everything_and_the_same_bytes_for_a_seed(
     out = tmp_path / "a"
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     frames = {f"view_{view:02d}/{frame:04d}.png" for view in range(3) for frame in range(1, 5)}
+    latents = {f"view_{view:02d}/latents.npy" for view in range(3)}
     stems = ["grid", *(f"view_{view:02d}" for view in range(3))]
     videos = {f"{stem}.{suffix}" for stem in stems for suffix in ("mp4", "gif")}
-    assert names == frames | videos | {"transforms.json", "trajectories.png", "take.json", "latents.npy"}
+    assert names == frames | videos | {"transforms.json", "trajectories.png", "take.json"} | latents
     for name in frames:
         assert (out / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert iio.imread(out / "view_00" / "0001.png").shape == (32, 32, 3)
@@ -57,13 +61,13 @@ def test_generated_cameras_can_be_used_again(generate: tuple[str | Path, ...], t
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--pattern", "circle", "--model", "/nowhere"), "/nowhere is not a model"),
+        (("--pattern", "circle", "--model", "/nowhere"), 'no model "/nowhere"; there are: starter'),
         (("--pattern", "circle", "--steps", "0"), "num_inference_steps is 0"),
         (("--pattern", "circle", "--lora", "a.safetensors=0.5"), "go with a folder of the official files"),
         (("--pattern", "circle", "--scale", "-1"), "cannot be scaled"),
         (("--pattern", "circle", "--reverse", "0"), "--reverse goes with --cameras"),
         (("--pattern", "circle", "--prompt-file", "/nowhere.json"), "/nowhere.json does not exist"),
-        (("--pattern", "circle", "--anchor", "/nowhere"), "holds no take.json"),
+        (("--pattern", "circle", "--anchor", "/nowhere"), "/nowhere holds no take"),
         (("--colmap", "/nowhere"), "/nowhere/cameras.txt does not exist"),
         (("--pattern", "circle", "--size", "30x32"), "not a multiple of 8"),
         (("--pattern", "circle", "--size", "big"), "not of the form WxH"),
@@ -75,7 +79,7 @@ def test_generated_cameras_can_be_used_again(generate: tuple[str | Path, ...], t
         (("--pattern", "circle", "--seed", "1", "1"), "seed 1 is given twice"),
         (("--pattern", "circle", "--guidance", "nan"), "guidance_scale is nan"),
         (("--pattern", "circle", "--prompt-file", "/"), "/ is not a JSON file"),
-        (("--pattern", "circle", "--anchor", "/nowhere", "--scale", "1"), "holds no take.json"),
+        (("--pattern", "circle", "--anchor", "/nowhere", "--scale", "1"), "/nowhere holds no take"),
     ],
 )
 def test_bad_input_is_one_line_and_a_failure(
@@ -109,7 +113,7 @@ def test_prompt_files_and_seeds_have_a_folder_each(generate: tuple[str | Path, .
     takes = {path.parent.relative_to(tmp_path / "out").as_posix(): path for path in tmp_path.rglob("take.json")}
     assert set(takes) == {"prompt_00/seed_1", "prompt_00/seed_2", "prompt_01/seed_3"}
     last = json.loads(takes["prompt_01/seed_3"].read_text())
-    assert (last["prompt"], last["negative_prompt"], last["seed"]) == ("b", "dark", 3)
+    assert (last["prompt"], last["negative_prompt"], last["settings"]["seed"]) == ("b", "dark", 3)
 
 
 def test_anchored_views_keep_their_bytes(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_more_views_of_a_file_lie_where_the_finished_ones_do(generate: tuple[str
     np.testing.assert_allclose(cameras.K[2:], cameras.K[:2])
     first, second = (json.loads((tmp_path / name / "take.json").read_text()) for name in "ab")
     assert first["scale"] == second["scale"] == pytest.approx(4)
-    assert (second["anchor"], second["anchored_views"]) == (str(tmp_path / "a"), 2)
+    assert (second["options"]["anchor"], second["anchored_views"]) == (str(tmp_path / "a"), 2)
     # A take that was added to can be added to.
     assert run(*small, *files, "--anchor", tmp_path / "b", "--out", tmp_path / "b") == 0
     assert read_transforms(tmp_path / "b" / "transforms.json").views == 6
@@ -143,21 +147,31 @@ def test_more_views_of_a_file_lie_where_the_finished_ones_do(generate: tuple[str
 def test_a_take_says_all_that_it_takes_to_repeat_it(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     pattern = ("--pattern", "circle", "--views", "3", "--camera-dist", "0.25", "--seed", "7")
     assert run(*generate, *pattern, "--dtype", "bfloat16", "--scheduler", "euler", "--out", tmp_path / "a") == 0
-    take = json.loads((tmp_path / "a" / "take.json").read_text())
-    assert take["cameras"] == {"pattern": "circle", "camera_dist": 0.25, "views": 3, "size": "32x32", "frames": 4}
-    assert take["weights"] == {
+    take = read_record(tmp_path / "a")
+    assert take.options["cameras"] == {
+        "pattern": "circle",
+        "camera_dist": 0.25,
+        "views": 3,
+        "size": "32x32",
+        "frames": 4,
+    }
+    assert {name: value for name, value in take.options.items() if name != "cameras"} == {
+        "anchor": None,
+        "draft": False,
         "model": str(generate[2]),
         "base_model": None,
         "adapter": True,
         "lora": [],
         "dtype": "bfloat16",
-        "device": "cpu",
+        "device": None,
     }
-    assert (take["num_inference_steps"], take["multistep"], take["accumulate_step"]) == (2, 3, 1)
-    assert (take["scheduler"], take["seed"], take["scale"], take["anchor"]) == ("euler", 7, 1, None)
-    assert take["model"]["name"] == "tiny"
-    assert take["guidance_scale"] == take["model"]["guidance_scale"]
-    assert take["cvd_version"][0].isdigit()
+    assert take.settings == SamplingSettings(
+        seed=7, num_inference_steps=2, guidance_scale=5.0, scheduler="euler", multistep=3, accumulate_step=1
+    )
+    assert (take.scale, take.anchored_views, take.scene, take.job_id) == (1, 0, None, None)
+    assert (take.model.name, take.model.family, len(take.model.sha256)) == ("tiny", "cvd", 64)
+    assert take.software[0].isdigit()
+    assert take.created == pytest.approx(time.time(), abs=600)
 
 
 def test_a_folder_that_cannot_take_the_result_is_refused_before_the_model_is_loaded(
@@ -185,7 +199,7 @@ def test_a_used_folder_holds_the_new_take_alone(generate: tuple[str | Path, ...]
     assert run(*generate, "--pattern", "circle", "--views", "3", "--out", tmp_path) == 0
     assert run(*generate, "--pattern", "circle", "--views", "1", "--frames", "2", "--out", tmp_path) == 0
     assert {path.name for path in tmp_path.glob("view_*")} == {"view_00", "view_00.mp4", "view_00.gif"}
-    assert len(list((tmp_path / "view_00").iterdir())) == 2
+    assert {path.name for path in (tmp_path / "view_00").iterdir()} == {"0001.png", "0002.png", "latents.npy"}
 
 
 def test_what_is_finished_when_a_run_is_stopped_stays(
@@ -229,10 +243,10 @@ def test_videos_finishes_a_take(generate: tuple[str | Path, ...], tmp_path: Path
 def test_a_draft_is_at_least_three_times_cheaper(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
     arguments = (*generate[:3], "--size", "32x32", "--frames", "2", "--pattern", "circle", "--draft")
     assert run(*arguments, "--out", tmp_path) == 0
-    take = json.loads((tmp_path / "take.json").read_text())
-    full = unet_calls(take["model"]["num_inference_steps"], 1, 1)
-    assert full >= 3 * unet_calls(take["num_inference_steps"], take["multistep"], take["accumulate_step"])
-    assert take["scheduler"] == "dpmsolver++"
+    drafted = read_record(tmp_path).settings
+    full = unet_calls(4, 1, 1)
+    assert full >= 3 * unet_calls(drafted.num_inference_steps, drafted.multistep, drafted.accumulate_step)
+    assert drafted.scheduler == "dpmsolver++"
 
 
 def test_convert_writes_a_model_that_generates_the_same(
@@ -244,7 +258,7 @@ def test_convert_writes_a_model_that_generates_the_same(
     common = ("--pattern", "circle", "--size", "96x64", "--steps", "1", "--frames", "2")
     for model, out in ((official_folder, "a"), (tmp_path / "model", "b")):
         assert run("generate", "--model", model, *common, "--out", tmp_path / out) == 0
-    np.testing.assert_allclose(*(np.load(tmp_path / out / "latents.npy") for out in ("a", "b")), atol=1e-3)
+    np.testing.assert_allclose(*(np.load(latents_path(tmp_path / out, 1)) for out in ("a", "b")), atol=1e-3)
     frames = (iio.imread(tmp_path / out / "view_01" / "0002.png").astype(int) for out in ("a", "b"))
     np.testing.assert_allclose(*frames, atol=1, rtol=0)
 

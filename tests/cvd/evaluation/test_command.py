@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.clip_files import write_tiny_clip
+from support.records import example_record
 from support.rendered import Room
 
 from cvd.cameras import Cameras
@@ -16,19 +17,19 @@ from cvd.request import Output
 from cvd.starter.render import render
 from cvd.starter.world import Ground, Scene, Solid, intrinsics
 from cvd.takes.export import write_frames
-from cvd.takes.takes import view_folder, write_take
+from cvd.takes.takes import write_take
 from protocol.geometry import look_at, path_to
+from protocol.takes import view_folder, write_record
 
 
 def evaluate(*arguments: str | Path) -> int:
     return main(["evaluate", *map(str, arguments), "--matcher", "sift"])
 
 
-def write_folder(folder: Path, videos: np.ndarray, cameras: Cameras, **made_from: object) -> Path:
+def write_folder(folder: Path, videos: np.ndarray, cameras: Cameras, **fields: str) -> Path:
     for view, video in enumerate(videos):
         write_frames(view_folder(folder, view), video)
-    write_transforms(folder / "transforms.json", cameras)
-    (folder / "take.json").write_text(json.dumps(made_from))
+    write_record(folder, example_record(cameras, **fields))
     return folder
 
 
@@ -41,7 +42,7 @@ def test_a_generation_gets_a_table_json_and_a_picture(
     room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = Output(room.videos.astype(np.float32) / 255, np.zeros((2, 4, 3, 16, 16), np.float32))
-    write_take(tmp_path, output, room.cameras, {"prompt": "a room", "model": {"name": "official"}})
+    write_take(tmp_path, output, example_record(room.cameras, "official"))
     assert evaluate(tmp_path) == 0
     printed = capsys.readouterr().out
     for name in ("precision", "median distance", "rotation error", "translation error", "matches by sift"):
@@ -96,9 +97,7 @@ def test_the_starters_world_has_measures_of_its_own(tmp_path: Path, capsys: pyte
     scenes = [Scene((ball,), Ground("white", "checkered"))] * 6
     videos = render(scenes, c2w.reshape(-1, 4, 4)).reshape(2, 3, 128, 128, 3)
     cameras = Cameras(c2w, intrinsics(128, 128), 128, 128)
-    folder = write_folder(
-        tmp_path, videos, cameras, prompt="a red sphere on a white checkered floor", model={"name": "starter"}
-    )
+    folder = write_folder(tmp_path, videos, cameras, prompt="a red sphere on a white checkered floor", model="starter")
     assert evaluate(folder) == 0
     assert "score S" in capsys.readouterr().out
     document = json.loads((folder / "evaluation.json").read_text())
@@ -156,6 +155,14 @@ def test_bad_input_is_one_line_and_a_failure(
 def test_cameras_that_do_not_belong_to_the_frames(
     room: Room, room_take: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_transforms(room_take / "transforms.json", room.cameras.window(0, 2))
+    write_record(room_take, example_record(room.cameras.window(0, 2)))
     assert evaluate(room_take) == 1
     assert "2 views of 3 frames, but cameras for 2 views of 2" in capsys.readouterr().err
+
+
+def test_frames_from_elsewhere_with_a_transforms_file(room: Room, room_take: Path) -> None:
+    (room_take / "take.json").unlink()
+    write_transforms(room_take / "transforms.json", room.cameras)
+    assert evaluate(room_take) == 0
+    document = json.loads((room_take / "evaluation.json").read_text())
+    assert document["consistency"]["precision"] > 0.9
