@@ -30,9 +30,11 @@ def build_extension(
 ) -> Path:
     """Build the extension and return `zip_path`.
 
-    python: an interpreter with pip and wheel, which fetches the wheels. all_platforms: for every platform, not only
-    for this machine's. blender_ext: Blender's own tool (`find_blender_ext`), which then validates the zip. cache: the
-    folder that keeps the wheels; None for `build/wheels` in the project. Raises BuildError.
+    python: an interpreter with pip and wheel, which fetches the wheels.
+    all_platforms: whether the zip is for every platform, or for this machine's only.
+    blender_ext: Blender's own tool (`find_blender_ext`), which then validates the zip.
+    cache: folder that keeps the wheels; None for `build/wheels` in the project.
+    Raises BuildError.
     """
     targets = TARGETS if all_platforms else (current_target(),)
     wheels = collect_wheels(python, targets, cache or PROJECT / "build" / "wheels")

@@ -21,7 +21,7 @@ SAMPLES = 40
 def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str], None]) -> None:
     """Render the scene from behind and above its cameras to `path`.
 
-    show: called with a fraction, 0 to 1, and a text that says how far the render is.
+    show: function that takes how much of the render is done, 0 to 1, and the same in words.
     """
     _add_light(scene)
     before = scene.camera, scene.render.resolution_x, scene.render.resolution_y

@@ -57,7 +57,7 @@ class SidebarPanel(bpy.types.Panel):
 
 def _draw_backend(layout: bpy.types.UILayout, state: State) -> None:
     row = layout.row(align=True)
-    device = f" on {state.device}" if state.device else ""
+    device = f" on {state.device}" if state.backend is BackendState.READY else ""
     icon: Any = _BACKEND_ICONS[state.backend]
     row.label(text=f"Backend: {state.backend.value}{device}", icon=icon)
     if state.backend in (BackendState.STOPPED, BackendState.FAILED):

@@ -35,7 +35,8 @@ class BackendEndedError(AddonError):
 class Launch:
     """How to start the service.
 
-    folder: of this Blender's own, for the connection file and the log; it is made if need be. parent_pid: of Blender.
+    folder: a folder of this Blender's own, for the connection file and the log; it need not exist.
+    parent_pid: process id of Blender.
     python, project: interpreter and folder that replace those of the installation record, or empty.
     """
 

@@ -15,7 +15,7 @@ from .pending import PendingJob
 
 @dataclass(frozen=True)
 class BackendStarting:
-    """The service's process is being started. log_path: where its output goes."""
+    """The service's process is being started. log_path: the file with its output."""
 
     log_path: Path
 
@@ -24,7 +24,7 @@ class BackendStarting:
 class BackendReady:
     """A service has answered.
 
-    log_path: where it writes what it does. own: whether this Blender started it.
+    log_path: its log. own: whether this Blender started it.
     """
 
     welcome: Welcome

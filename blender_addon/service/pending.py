@@ -19,7 +19,7 @@ class PendingJob:
     """One job and how far it is.
 
     take: its files; None until a service has said which models it offers. accepted: whether a service has the job.
-    cancelling: whether the artist has cancelled it. question_id: of the message that last asked for it.
+    cancelling: whether the artist has cancelled it. question_id: id of the message that last asked for it.
     """
 
     job_id: str
@@ -48,9 +48,9 @@ class PendingJob:
         return self.take
 
     def question(self, take: UnfinishedTake) -> tuple[Message, Sequence[Bytes]]:
-        """The message that asks for the job's result, and its buffers. take: of `prepare`.
+        """The message that asks for the job's result, and its buffers. take: the result of `prepare`.
 
-        It is the whole job until a service has accepted it. Raises WireError.
+        The message is the whole job until a service has accepted it. Raises WireError.
         """
         message: Message
         buffers: Sequence[Bytes] = ()

@@ -48,9 +48,9 @@ class ServiceLink:
     """One use of a service, from finding or starting it to leaving it. The last event is `BackendStopped`."""
 
     def __init__(self, launch: Launch, client_name: str, jobs: Iterable[PendingJob] = ()) -> None:
-        """client_name: what the service's log calls this Blender. jobs: to ask for again, as an earlier link left them.
+        """client_name: name of this Blender in the service's log. jobs: unfinished jobs of an earlier link.
 
-        The jobs belong to this link from now on.
+        This link asks for the jobs again. They belong to it from now on.
         """
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
@@ -84,7 +84,7 @@ class ServiceLink:
         return self._connection_file == self._launch.connection_file
 
     def _run(self) -> None:
-        """The thread's life. Whatever ends it is reported."""
+        """The thread's life. It reports whatever ends it."""
         problem: Problem | None = None
         try:
             client = self._attach() or self._start_service()

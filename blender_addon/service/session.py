@@ -60,7 +60,7 @@ class _Import:
 class Session:
     """The state, the socket thread if there is one, and the imports of finished takes.
 
-    state: for reading. last_job: id of the job that was asked for last.
+    state: what the panel shows; others only read it. last_job: id of the job that was asked for last.
     """
 
     def __init__(self) -> None:
@@ -105,8 +105,8 @@ class Session:
     def generate(self, submission: Submission, import_take: ImportTake) -> str:
         """Ask for a generation. Returns the job's id.
 
-        import_take: called with the take's folder when all its files are there; every step of its iteration is a part
-        of a tick. Raises BusyError when no backend was started.
+        import_take: function that shows a take, one step at each iteration. It gets the take's folder when all files
+        are there. Raises BusyError when no backend was started.
         """
         if self._link is None or self.state.backend is BackendState.STOPPING:
             raise BusyError("The backend is not running.", "Start it.")

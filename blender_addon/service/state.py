@@ -35,8 +35,8 @@ class BackendState(enum.Enum):
 class Job:
     """A generation at work.
 
-    title: what the artist knows it by. stage, step, of: as in `JobProgress`. position: how many jobs go first.
-    cancelling: whether the artist has cancelled it. finish_time: when it is done by `State.clock`, None while unknown.
+    title: its prompt. stage, step, of: as in `JobProgress`. position: number of jobs that go first.
+    cancelling: whether the artist has cancelled it. finish_time: time of its end by `State.clock`; None while unknown.
     """
 
     title: str = ""

@@ -8,7 +8,7 @@ import bpy
 def new_driver(owner: bpy.types.ID, path: str, index: int = -1) -> bpy.types.Driver:
     """A driver without an expression yet, in place of an earlier one of the same property.
 
-    owner, path: the data-block and the path in it to the property. index: of the channel, -1 for a single value.
+    owner, path: the data-block and the path in it to the property. index: number of the channel; -1 for a single value.
     """
     owner.driver_remove(path, index)
     curve = owner.driver_add(path, index)

@@ -28,8 +28,8 @@ def make_plane(
 ) -> bpy.types.Object:
     """Make the plane of one view; the caller links it into a collection.
 
-    shown_frame: of `driver_expression`. order: the view's number in the take. Planes of cameras that stand in one place
-    lie behind each other in this order.
+    shown_frame: expression of `driver_expression`. order: the view's number in the take. Where cameras stand in one
+    place, their planes lie behind each other in this order.
     """
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata([(x, y, 0.0) for x, y in CORNERS], [], [(0, 1, 2, 3)])

@@ -42,7 +42,8 @@ def take_of(data: bpy.types.ID | None) -> str | None:
 def retime(owner: bpy.types.ID, user_path: str, shown_frame: str) -> None:
     """Let an image user show, at every scene frame, the frame that a driver's expression names.
 
-    owner, user_path: the data-block, and the path in it to the `ImageUser`. shown_frame: of `driver_expression`.
+    owner, user_path: the data-block, and the path in it to the `ImageUser`.
+    shown_frame: expression of `driver_expression`.
     """
     user = owner.path_resolve(user_path)
     user.use_auto_refresh = True
@@ -56,7 +57,7 @@ def show_background(camera: bpy.types.Camera, image: bpy.types.Image, shown_fram
     """Show the sequence in the viewport when looking through the camera, in place of an earlier take's.
 
     It lies in front of the scene, so that a viewport shows this camera's frames even where other cameras' planes are
-    in the way. Renders never show it. shown_frame: of `driver_expression`.
+    in the way. Renders never show it. shown_frame: expression of `driver_expression`.
     """
     backgrounds = camera.background_images
     index = next((number for number, background in enumerate(backgrounds) if take_of(background.image)), None)

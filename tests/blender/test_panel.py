@@ -1,4 +1,4 @@
-"""The panel's settings: made from the protocol's schema, drawn as the model has them, and sent one by one."""
+"""The panel: its settings are made from the protocol's schema, drawn as the model has them, and sent one by one."""
 
 from __future__ import annotations
 
@@ -133,3 +133,27 @@ def test_the_panel_says_what_the_model_cannot_make(scene, addon: ModuleType) -> 
     assert "This model makes 17 frames" not in drawn(addon, scene, (tiny(addon, frames=rule),))[1]
     settings.model = "mine"
     assert "The backend does not offer it" in drawn(addon, scene, (tiny(addon),))[1]
+
+
+def test_the_panel_lists_the_jobs_and_each_can_be_cancelled(addon: ModuleType) -> None:
+    layout = MagicMock()
+    row = layout.column.return_value.row.return_value
+    row.operator.side_effect = lambda *_, **__: MagicMock()
+    state = addon.service.state.State(backend=addon.service.state.BackendState.READY)
+    for job_id in ("a", "b"):
+        state.begin_job(job_id, f"prompt of {job_id}")
+    addon.panels.sidebar._draw_generate(layout, state)
+    assert [call.kwargs["text"] for call in row.progress.call_args_list] == ["Waiting", "Waiting"]
+    assert [call.args[0] for call in row.operator.call_args_list] == ["collaborative_cameras.cancel"] * 2
+    titles = [call.kwargs["text"] for call in layout.column.return_value.label.call_args_list]
+    assert titles == ["prompt of a", "prompt of b"]
+
+
+@pytest.mark.parametrize(("own", "word"), [(True, "lost"), (False, "goes on")])
+def test_stop_says_whether_it_ends_the_service_or_leaves_it(
+    addon: ModuleType, monkeypatch: pytest.MonkeyPatch, own: bool, word: str
+) -> None:
+    states = addon.service.state
+    monkeypatch.setattr(addon.runtime.session, "state", states.State(backend=states.BackendState.READY, own=own))
+    operator = importlib.import_module(f"{MODULE}.operators.backend").StopBackend
+    assert word in operator.description(bpy.context, MagicMock())
