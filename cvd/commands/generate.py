@@ -15,9 +15,8 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from protocol.models import ModelInfo, ModelReference
+from protocol.models import ModelInfo
 from protocol.settings import SETTINGS, SamplingSettings
-from protocol.takes import TakeRecord
 
 from ..cameras import Cameras
 from ..errors import RequestError
@@ -109,7 +108,18 @@ def run(arguments: argparse.Namespace) -> None:
         told: list[str] = []
         output = _generate(model, request, told)
         seconds = round(time.monotonic() - start, 1)
-        record = _record(request, found.info, reference, seconds, chosen.scale, told, _options(arguments))
+        record = make_record(
+            cameras,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            settings=request.resolved(found.info),
+            model=reference,
+            seconds=seconds,
+            scale=chosen.scale,
+            anchored=() if anchor is None else anchor.record.view_names,
+            warnings=told,
+            options=_options(arguments),
+        )
         write_take(each.folder, output, record)
         print(f"{cameras.views} views of {cameras.frames} frames in {seconds} s: {each.folder}")
 
@@ -187,29 +197,6 @@ def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
         bar.update(tasks[progress.stage], completed=progress.step)
 
     return show
-
-
-def _record(
-    request: Request,
-    info: ModelInfo,
-    model: ModelReference,
-    seconds: float,
-    scale: float,
-    told: list[str],
-    options: dict[str, Any],
-) -> TakeRecord:
-    return make_record(
-        request.cameras,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        settings=request.resolved(info),
-        model=model,
-        seconds=seconds,
-        scale=scale,
-        anchored_views=0 if request.anchors is None else len(request.anchors.videos),
-        warnings=told,
-        options=options,
-    )
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -25,11 +25,15 @@ def make_record(
     model: ModelReference,
     seconds: float,
     scale: float = 1.0,
-    anchored_views: int = 0,
+    anchored: Sequence[str] = (),
     warnings: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
 ) -> TakeRecord:
-    """The record of a take that is not part of a Blender scene; arguments as `TakeRecord` has them."""
+    """The record of a take that is not part of a Blender scene.
+
+    anchored: names of the views that came from an earlier take, the first ones. The others are `TakeRecord`'s.
+    """
+    new = range(len(anchored), cameras.views)
     return TakeRecord(
         software=software(),
         created=time.time(),
@@ -38,13 +42,13 @@ def make_record(
         negative_prompt=negative_prompt,
         settings=settings,
         model=model,
-        view_names=tuple(view_name(view) for view in range(cameras.views)),
+        view_names=(*anchored, *map(view_name, new)),
         width=cameras.width,
         height=cameras.height,
         c2w=cameras.c2w.tolist(),
         K=cameras.K.tolist(),
         scale=scale,
-        anchored_views=anchored_views,
+        anchored_views=len(anchored),
         warnings=tuple(warnings),
         options=dict(options or {}),
     )

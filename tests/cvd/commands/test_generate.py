@@ -144,6 +144,7 @@ def test_more_views_of_a_file_lie_where_the_finished_ones_do(generate: tuple[str
     first, second = (json.loads((tmp_path / name / "take.json").read_text()) for name in "ab")
     assert first["scale"] == second["scale"] == pytest.approx(4)
     assert (second["options"]["anchor"], second["anchored_views"]) == (str(tmp_path / "a"), 2)
+    assert second["view_names"] == ["view_00", "view_01", "view_02", "view_03"]
     # A take that was added to can be added to.
     assert run(*small, *files, "--anchor", tmp_path / "b", "--out", tmp_path / "b") == 0
     assert read_transforms(tmp_path / "b" / "transforms.json").views == 6
