@@ -43,7 +43,7 @@ class Heartbeat:
 
 
 class Backoff:
-    """Seconds to wait before each new attempt to connect: 1, 2, 4 ... 32, and again from 1 after a success."""
+    """Seconds to wait before each new attempt to connect: 1, 2, 4 ... 32."""
 
     FIRST, LAST = 1.0, 32.0
 
@@ -54,7 +54,3 @@ class Backoff:
         """The wait before the next attempt."""
         delay, self._delay = self._delay, min(self._delay * 2, self.LAST)
         return delay
-
-    def reset(self) -> None:
-        """An attempt succeeded."""
-        self._delay = self.FIRST

@@ -45,5 +45,3 @@ def test_the_other_side_is_not_blamed_for_this_sides_sleep() -> None:
 def test_waits_for_the_next_attempt_double_up_to_32_seconds() -> None:
     backoff = Backoff()
     assert [backoff.next_delay() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 32, 32]
-    backoff.reset()
-    assert backoff.next_delay() == 1
