@@ -1,1 +1,1 @@
-"""From noise to clean latents: solvers, random draws, matchings and windows."""
+"""From noise to clean latents: solvers, random draws, pairings and windows."""

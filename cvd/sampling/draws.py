@@ -18,10 +18,10 @@ Shape = tuple[int, ...]
 
 
 class Draws:
-    """Noise, matchings and slopes.
+    """Noise, pairings and slopes.
 
-    Noise comes from one stream, matchings and slopes from another, both on the CPU: a setting that changes the number
-    of matchings leaves the noise as it is, and the device does not matter.
+    Noise comes from one stream, pairings and slopes from another, both on the CPU. So a setting that changes the number
+    of pairings does not change the noise, and neither does the device.
 
     Args:
         seed: fixes all of them.

@@ -1,4 +1,4 @@
-"""Which view attends to which: matchings of the views, drawn anew for every U-Net call."""
+"""Which view attends to which: pairings of the views, drawn again for every U-Net call."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from ..errors import RequestError
 
 
 def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[int]:
-    """Partner of every view, from a permutation of range(V) (Algorithm 1's random matching).
+    """Partner of every view, from a permutation of range(V) (the random matching of Algorithm 1).
 
-    As in the official code the permutation's first half is matched with its second half, position by position. With an
-    odd V the last entry is left out of the matching and takes the first as its partner, one way. A single view is its
-    own partner.
+    The first half of the permutation is paired with its second half, position by position, as in the official code.
+    With an odd V the last entry takes the first as its partner, one way. A single view is its own partner.
 
     Raises:
         RequestError: not a permutation.
@@ -33,10 +32,11 @@ def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[i
 
 
 def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> list[int]:
-    """Partners in which the first `anchors` views are finished ones that the others, the new ones, follow.
+    """Partner of every view, where the first `anchors` views are finished and the others are new.
 
-    New views are matched with anchors as far as these go, at random; the new views that remain are matched with each
-    other, and one that is left over follows a random anchor, one way. An anchor without a match takes any new view.
+    As many new views as there are anchors get an anchor as their partner, at random. The other new views are paired
+    with each other. If one remains, its partner is a random anchor, one way. The partner of an anchor that remains is a
+    random new view.
     """
     old = list(choice.permutation(anchors))
     new = list(anchors + choice.permutation(views - anchors))
