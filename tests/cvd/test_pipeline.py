@@ -324,7 +324,12 @@ def test_new_views_follow_finished_ones() -> None:
             partner = anchored_partners(anchors, views, choice)
             new = range(anchors, views)
             followers = [view for view in new if partner[view] < anchors]
-            assert len(followers) >= min(anchors, len(new))
+            mutual = [view for view in range(views) if partner[partner[view]] == view]
+            with_anchors = min(anchors, len(new))
+            assert len([view for view in followers if view in mutual]) == with_anchors
+            among_new = (len(new) - with_anchors) // 2 * 2
+            assert len([view for view in new if view in mutual and partner[view] >= anchors]) == among_new
+            assert len(followers) == len(new) - among_new
             assert all(partner[view] != view for view in range(views))
             assert all(partner[view] >= anchors for view in range(anchors))
             seen.update(followers)

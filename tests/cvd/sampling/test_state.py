@@ -11,9 +11,9 @@ from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.cameras.patterns import pattern_cameras
 from cvd.errors import CheckpointError, RequestError
 from cvd.request import Hooks, Output, Pins, Progress, Request, Step
-from cvd.sampling.denoise import predicted_clean
+from cvd.sampling.denoise import denoise, initial_state, make_solver, official_scheduler, predicted_clean
 from cvd.sampling.state import SamplerState, load_state
-from protocol.settings import SOLVERS, SamplingSettings
+from protocol.settings import SOLVERS, SamplingSettings, SolverName
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +112,23 @@ def test_what_is_no_state_of_this_run_is_refused(pipe: CollaborativeVideoPipelin
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="no state of a run"):
             load_state(path)
+
+
+@pytest.mark.parametrize("scheduler", SOLVERS)
+@pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
+def test_without_recurrences_every_solver_moves_as_in_diffusers(scheduler: SolverName, prediction_type: str) -> None:
+    """A solver that forgets its earlier steps would move otherwise, and still end in one piece."""
+    config = official_scheduler(prediction_type).config
+    noise = torch.randn(2, 4, 3, 2, 5, generator=torch.Generator().manual_seed(0))
+
+    def predict(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        return torch.sin(3 * latents + float(timestep) / 300)
+
+    plain = make_solver(scheduler, config, 7)
+    expected = noise * plain.init_noise_sigma
+    for timestep in plain.timesteps:
+        predicted = predict(plain.scale_model_input(expected, timestep), timestep)
+        expected = plain.step(predicted, timestep, expected).prev_sample
+    solver = make_solver(scheduler, config, 7)
+    ours = denoise(initial_state(noise, solver), solver, predict, pytest.fail)
+    assert torch.equal(ours, expected)
