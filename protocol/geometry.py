@@ -143,7 +143,7 @@ def slerp(first: Array, second: Array, share: ArrayLike) -> Array:
         first, second: (..., 3, 3) rotation matrices.
         share: (...) how much of the turn is done, from 0 (`first`) to 1 (`second`).
     """
-    start, end = _quaternions(first), _quaternions(second)
+    start, end = quaternions_of(first), quaternions_of(second)
     end = np.where((start * end).sum(-1, keepdims=True) < 0, -end, end)  # q and -q are one rotation; take the nearer
     # The angle between the quaternions, from 0 to 90 degrees. An arc cosine would lose half of its digits near 0.
     angle = 2 * np.arctan2(np.linalg.norm(end - start, axis=-1), np.linalg.norm(end + start, axis=-1))[..., None]
@@ -153,7 +153,7 @@ def slerp(first: Array, second: Array, share: ArrayLike) -> Array:
         return part * np.sinc(part * angle / np.pi) / np.sinc(angle / np.pi)
 
     done = np.asarray(share, np.float64)[..., None]
-    return _rotations(weight(1 - done) * start + weight(done) * end)
+    return rotations_of(weight(1 - done) * start + weight(done) * end)
 
 
 def _neighbours(frames: int, at: Array) -> tuple[NDArray[np.intp], Array]:
@@ -162,8 +162,8 @@ def _neighbours(frames: int, at: Array) -> tuple[NDArray[np.intp], Array]:
     return before, at - before
 
 
-def _quaternions(rotations: Array) -> Array:
-    """(..., 4) unit quaternions, real part first, from (..., 3, 3)."""
+def quaternions_of(rotations: Array) -> Array:
+    """Returns (..., 4) unit quaternions, real part first, of rotations (..., 3, 3)."""
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.moveaxis(rotations, (-2, -1), (0, 1))
     # Four times the outer product of the quaternion with itself. Every row is a multiple of the quaternion; the one
     # with the largest diagonal entry is never near zero, so that no angle is a special case (Shepperd's method).
@@ -181,8 +181,8 @@ def _quaternions(rotations: Array) -> Array:
     return row / np.linalg.norm(row, axis=-1, keepdims=True)
 
 
-def _rotations(quaternions: Array) -> Array:
-    """(..., 3, 3) from (..., 4) of any length, real part first."""
+def rotations_of(quaternions: Array) -> Array:
+    """Returns (..., 3, 3) rotations of quaternions (..., 4) of any length above 0, real part first."""
     unit = quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True)
     w, x, y, z = np.moveaxis(unit, -1, 0)
     return np.stack(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from protocol.geometry import frame_indices
 
@@ -15,6 +13,10 @@ from .cameras import Cameras
 
 def plot_trajectories(path: str | Path, cameras: Cameras) -> None:
     """Draws a PNG of every view's path and viewing pyramids, in the coordinates of the first view's frame 0."""
+    # Inside, because their import takes longer than all else that a command for camera files does.
+    from matplotlib.figure import Figure
+    from mpl_toolkits.mplot3d.art3d import Line3DCollection
+
     c2w = np.linalg.inv(cameras.c2w[0, 0]) @ cameras.c2w
     centres = c2w[..., :3, 3]
     extent = float(np.ptp(centres.reshape(-1, 3), axis=0).max()) or 1.0

@@ -6,9 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 from inspect import signature
-from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -18,16 +16,17 @@ from ..models.unet import CollaborativeUNet
 from ..weights.configs import read_config
 from ..weights.devices import DTYPES
 from ..weights.model_info import STARTER, vae_scale_factor
+from .libraries import quiet_libraries
+from .model_options import chosen_device, device_option
+
+DESCRIPTION = (
+    "Times one U-Net call of ours and one of diffusers' plain AnimateDiff U-Net on the same batch, in "
+    "turns in one run, with random weights; counts operations and memory."
+)
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `benchmark` to the command line."""
-    parser = subparsers.add_parser(
-        "benchmark",
-        help="one U-Net call against diffusers' AnimateDiff",
-        description="Times one U-Net call of ours and one of diffusers' plain AnimateDiff U-Net on the same batch, in "
-        "turns in one run, with random weights; counts operations and memory.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `benchmark`."""
     parser.add_argument(
         "--architecture",
         choices=("official", "starter"),
@@ -38,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--frames", type=int, default=16, metavar="F", help="frames per view (default 16)")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="width and height (default 256)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="timed calls of each (default 3)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:N")
+    device_option(parser)
     parser.add_argument("--dtype", choices=PRECISIONS, default="float32", help="of the weights (default float32)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(func=run)
@@ -46,6 +45,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and prints a table or JSON."""
+    quiet_libraries()
+    arguments.device = chosen_device(arguments)
     is_starter = arguments.architecture == "starter"
     config = read_config(STARTER / "unet" / "config.json") if is_starter else {}
     result = compare(

@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocol.geometry import PATTERNS, size_of_area
 from protocol.models import ModelInfo
@@ -16,7 +17,9 @@ from ..cameras.files import cameras_from_realestate, read_colmap, read_transform
 from ..cameras.files.realestate import SOURCE_ASPECT, SOURCE_SIZE
 from ..cameras.patterns import pattern_cameras
 from ..errors import RequestError
-from ..takes.takes import FinishedTake
+
+if TYPE_CHECKING:
+    from ..takes.takes import FinishedTake
 
 TEXT_FILES_ONLY = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich import box
@@ -19,20 +18,20 @@ from ..cameras.cameras import Cameras
 from ..cameras.files import write_colmap, write_realestate, write_transforms
 from ..cameras.plots import plot_trajectories
 from ..errors import RequestError
-from ..takes.takes import check_writable, writing
+from ..takes.folders import check_writable, writing
 from .camera_options import add_camera_options, load_cameras, output_option
 
 FORMATS = ("realestate", "transforms", "colmap")
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `cameras` to the command line."""
-    parser = subparsers.add_parser(
-        "cameras",
-        help="convert camera files, plot trajectories",
-        description="Reads cameras, prints their figures, draws them (--plot, and trajectories.png in --out), and "
-        "writes them in other formats (--to). Without --size and --frames nothing is resampled or cropped.",
-    )
+DESCRIPTION = (
+    "Reads cameras, prints their figures, draws them (--plot, and trajectories.png in --out), and "
+    "writes them in other formats (--to). Without --size and --frames nothing is resampled or cropped."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `cameras`."""
     add_camera_options(parser)
     parser.add_argument("--to", nargs="+", choices=FORMATS, default=[], help="formats to write into --out")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="picture of the trajectories")

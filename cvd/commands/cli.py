@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import argparse
 import sys
-
-from diffusers.utils import logging as diffusers_logging
-from transformers.utils import logging as transformers_logging
+from collections.abc import Sequence
+from importlib import import_module
 
 from ..errors import CVDError
-from ..training import cli as training_cli
-from . import benchmark, cameras, convert, evaluate, generate, videos
+
+COMMANDS = {
+    "generate": ("cvd.commands.generate", "one video per camera, all of the same scene"),
+    "videos": ("cvd.commands.videos", "videos of a folder with view_NN/0001.png and on"),
+    "cameras": ("cvd.commands.cameras", "convert camera files, plot trajectories"),
+    "convert": ("cvd.commands.convert", "official checkpoints to one folder of safetensors"),
+    "evaluate": ("cvd.commands.evaluate", "how consistent a generation is"),
+    "benchmark": ("cvd.commands.benchmark", "one U-Net call against diffusers' AnimateDiff"),
+    "train": ("cvd.training.cli", "train a stage of CVD"),
+}
+"""Each command's module, and what it does. A module has `DESCRIPTION` and `add_arguments`. Only the module of the
+command that is called is imported, because some take seconds."""
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="python -m cvd", description="Collaborative Video Diffusion.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (generate, videos, cameras, convert, evaluate, benchmark):
-        command.add_parser(subparsers)
-    training_cli.add_parser(subparsers)
-    arguments = parser.parse_args(argv)
-    for library in (diffusers_logging, transformers_logging):
-        # Their warnings speak to people who load models by hand; what matters here is raised as an error.
-        library.set_verbosity_error()
-        library.disable_progress_bar()  # one for every file of a model, of which most take no time
+    for name, (place, text) in COMMANDS.items():
+        if words[:1] == [name]:
+            module = import_module(place)
+            module.add_arguments(subparsers.add_parser(name, help=text, description=module.DESCRIPTION))
+        else:
+            subparsers.add_parser(name, help=text)
+    arguments = parser.parse_args(words)
     try:
         arguments.func(arguments)
     except CVDError as error:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from ..errors import RequestError
-from ..takes.takes import check_writable, writing
+from ..takes.folders import check_writable, writing
 from ..weights.model_info import INFO_FILE
 from ..weights.registry import InstalledModel, Registry
 from .camera_options import output_option
 from .model_options import add_model_options, load_model, load_options
 
+DESCRIPTION = (
+    "Writes a model as one folder of safetensors, which loads faster and has base model, adapter and "
+    "LoRAs merged. --dtype float16 halves its size."
+)
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `convert` to the command line."""
-    parser = subparsers.add_parser(
-        "convert",
-        help="official checkpoints to one folder of safetensors",
-        description="Writes a model as one folder of safetensors, which loads faster and has base model, adapter and "
-        "LoRAs merged. --dtype float16 halves its size.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `convert`."""
     add_model_options(parser)
     output_option(parser)
     parser.set_defaults(func=run)

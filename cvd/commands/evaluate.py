@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich import box
 from rich.console import Console
 from rich.progress import track
@@ -21,16 +20,17 @@ from ..evaluation.matching import MATCHERS, load_matcher
 from ..evaluation.packages import require
 from ..evaluation.picture import draw_report
 from ..evaluation.report import Evidence, TakeReport, details, evaluate_take, find_takes, load_take, summary
+from .libraries import quiet_libraries
+from .model_options import chosen_device, device_option
+
+DESCRIPTION = (
+    "Measures how well the views of a generation agree and how well it keeps to its cameras. Writes "
+    "evaluation.json and evaluation.png, which shows the worst frame, to DIR."
+)
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `evaluate` to the command line."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="how consistent a generation is",
-        description="Measures how well the views of a generation agree and how well it keeps to its cameras. Writes "
-        "evaluation.json and evaluation.png, which shows the worst frame, to DIR.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `evaluate`."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="a generation, or a folder with several")
     parser.add_argument(
         "--model", metavar="NAME", help='"starter" adds what its world allows (default: the model that take.json names)'
@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="default DIR/evaluation.json")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="default DIR/evaluation.png")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:N")
+    device_option(parser)
     parser.set_defaults(func=run)
 
 
@@ -55,10 +55,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluates every take below the folder; prints a table, writes JSON and a picture of the worst take."""
     if arguments.reference is not None and arguments.clip is None:
         raise RequestError("--reference needs features to compare.", "Give a CLIP model with --clip.")
+    quiet_libraries()
+    device = chosen_device(arguments)
     folders = find_takes(arguments.folder)
     require("poselib")
-    matcher = load_matcher(arguments.matcher, arguments.device)
-    clip = None if arguments.clip is None else Clip(arguments.clip, arguments.device)
+    matcher = load_matcher(arguments.matcher, device)
+    clip = None if arguments.clip is None else Clip(arguments.clip, device)
     reports: list[TakeReport] = []
     worst: tuple[TakeReport, Evidence] | None = None
     console = Console()

@@ -33,14 +33,14 @@ SHORT_NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
 """Of settings whose option is not named as the setting is."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `generate` to the command line."""
-    parser = subparsers.add_parser(
-        "generate",
-        help="one video per camera, all of the same scene",
-        description="Generates one video per camera, all of the same scene. With several prompts or seeds, each has a "
-        "folder of its own in DIR, written as soon as it is finished.",
-    )
+DESCRIPTION = (
+    "Generates one video per camera, all of the same scene. With several prompts or seeds, each has a "
+    "folder of its own in DIR, written as soon as it is finished."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `generate`."""
     add_camera_options(parser)
     add_model_options(parser)
     text = parser.add_argument_group("prompt")

@@ -12,6 +12,7 @@ from ..errors import RequestError
 from ..family import LoadOptions, VideoModel
 from ..memory import PRECISIONS, MemoryPlan, usual_precision
 from ..weights.registry import InstalledModel, Registry
+from .libraries import quiet_libraries
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +67,7 @@ def load_model(
         CheckpointError: a file is missing or does not fit. RequestError: options that do not go together, or no such
             device.
     """
+    quiet_libraries()
     device = chosen_device(arguments)
     plan = MemoryPlan(precision=arguments.dtype or usual_precision(device))
     return registry.load(model, device, plan, options)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from ..takes.takes import check_writable, finish_take, read_videos, write_videos
+from ..takes.folders import check_writable
+from ..takes.takes import finish_take, read_videos, write_videos
+
+DESCRIPTION = (
+    "Makes view_NN.mp4 and .gif of every view and grid.mp4 and .gif of all, beside their frames. A "
+    "generation that could not write its videos is whole afterwards."
+)
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `videos` to the command line."""
-    parser = subparsers.add_parser(
-        "videos",
-        help="videos of a folder with view_NN/0001.png and on",
-        description="Makes view_NN.mp4 and .gif of every view and grid.mp4 and .gif of all, beside their frames. A "
-        "generation that could not write its videos is whole afterwards.",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `videos`."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder with view_00/0001.png and on")
     parser.set_defaults(func=run)
 

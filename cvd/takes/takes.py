@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +30,11 @@ from protocol.takes import (
 
 from ..cameras import Cameras
 from ..cameras.files import write_transforms
+from ..cameras.plots import plot_trajectories
 from ..errors import RequestError
 from ..request import Output
 from . import export
+from .folders import check_writable, writing
 from .record import cameras_of
 
 TRANSFORMS_FILE = "transforms.json"
@@ -65,8 +65,6 @@ def write_take(folder: Path, output: Output, record: TakeRecord) -> None:
     Raises:
         RequestError: files of these names that are none of ours, which stay, or a folder that cannot be written.
     """
-    from ..cameras.plots import plot_trajectories  # matplotlib takes a second to import
-
     check_take_folder(folder)
     videos, cameras = export.to_uint8(output.videos), cameras_of(record)
     with writing(folder):
@@ -122,26 +120,6 @@ def check_take_folder(folder: Path) -> None:
             f"{folder} holds {files[0].relative_to(folder)}, but no {TAKE_FILE} that says what made it.",
             "Choose another folder, or move those files away.",
         )
-
-
-def check_writable(folder: Path) -> None:
-    """Raises RequestError when a folder cannot be written, or cannot be made. It is not made here."""
-    with writing(folder):
-        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if not existing.is_dir():
-            raise NotADirectoryError(f"{existing} is a file")
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a RequestError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise RequestError(f"{folder} cannot be written: {reason}.", "Choose another folder, or make room.") from error
 
 
 def write_videos(folder: Path, videos: export.Frames) -> None:

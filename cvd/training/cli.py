@@ -60,15 +60,15 @@ STARTER_RUN = Path("runs/starter")
 CPU_WORKERS, GPU_WORKERS = 0, 4
 
 
-def add_parser(subparsers: Any) -> None:
-    """Adds `train`, with a subcommand for every stage, to the command line."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a stage of CVD",
-        description="Trains one stage, from scratch or from a model, on procedural scenes, RealEstate10K or videos. "
-        "Several GPUs: accelerate launch -m cvd train ... Several processor cores: torchrun --nproc-per-node N -m cvd "
-        "train ... See docs/training.md.",
-    )
+DESCRIPTION = (
+    "Trains one stage, from scratch or from a model, on procedural scenes, RealEstate10K or videos. "
+    "Several GPUs: accelerate launch -m cvd train ... Several processor cores: torchrun --nproc-per-node N -m cvd "
+    "train ... See docs/training.md."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds a subcommand for every stage."""
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     _add_render(stages)
     for name, what in STAGES.items():

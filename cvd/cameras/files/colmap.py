@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+
+from protocol.geometry import quaternions_of, rotations_of
 
 from ...errors import CameraError
 from ..cameras import Cameras
@@ -29,7 +30,7 @@ def write_colmap(folder: str | Path, cameras: Cameras) -> None:
             number = len(intrinsics) + 1
             (fx, _, cx), (_, fy, cy), _ = cameras.K[view, frame]
             w2c = np.linalg.inv(cameras.c2w[view, frame])
-            quaternion = Rotation.from_matrix(w2c[:3, :3]).as_quat(scalar_first=True)
+            quaternion = quaternions_of(w2c[:3, :3])
             name = image_name(view, frame)
             intrinsics.append(f"{number} PINHOLE {cameras.width} {cameras.height} {_words((fx, fy, cx, cy))}")
             images += [f"{number} {_words((*quaternion, *w2c[:3, 3]))} {number} {name}", ""]
@@ -102,7 +103,7 @@ def _camera_to_world(path: Path, number: int, values: list[float]) -> Array:
     if not 1e-3 < length < 1e3:
         raise CameraError(f"{path}, line {number}: the quaternion has length {length:.3g} instead of 1.")
     c2w = np.eye(4)
-    c2w[:3, :3] = Rotation.from_quat(values[:4], scalar_first=True).as_matrix().T
+    c2w[:3, :3] = rotations_of(np.array(values[:4])).T
     c2w[:3, 3] = -c2w[:3, :3] @ values[4:]
     return c2w
 
