@@ -89,7 +89,7 @@ def _status(options: argparse.Namespace) -> None:
         assert isinstance(status, Status)
         models = client.wait_welcome().models
     lines = {
-        "worker": f"{status.worker} on {status.device}",
+        "worker": f"{status.worker} on {status.device}" if status.device else status.worker,
         "running": ", ".join(status.running) or "no job",
         "queued": str(status.queued),
         "models": ", ".join(model.name for model in models) or "none installed",

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import zmq
 
+from cvd.weights.registry import Registry
 from protocol.connection import Connection, generate_keys, remove_connection, write_connection
 from protocol.errors import ProtocolError
 from protocol.messages import new_id
 
 from . import __version__
+from .executors import Executor
+from .executors.events import Ready
 from .executors.local import LocalExecutor, worker_log
 from .lifetime import FileLock, WatchedProcess
 from .server import Service
@@ -101,8 +104,8 @@ async def _serve(options: Options, parent: WatchedProcess | None) -> None:
     log.info("Service %s starts (process %d)", __version__, os.getpid())
     executor = LocalExecutor(options.device, options.models, options.log_path)
     try:
-        ready = await executor.start()
-        welcome = welcome_of(ready, session=new_id())
+        # The worker knows its device when it has started, which takes seconds. The models need no worker.
+        welcome = welcome_of(Ready(device="", models=Registry(options.models).infos()), session=new_id())
         keys = generate_keys()
         service = Service(executor, Store(options.jobs_folder, options.lock_path), welcome, keys)
         connection = Connection(
@@ -115,11 +118,26 @@ async def _serve(options: Options, parent: WatchedProcess | None) -> None:
             log_path=str(options.log_path),
         )
         async with _reachable(connection, options.connection_file), _ending_with(parent, service):
-            log.info("Ready at %s on %s", connection.endpoint, ready.device)
-            await service.run()
+            log.info("Listening at %s", connection.endpoint)
+            await _run_with(executor, service)
     finally:
         await executor.stop()
     log.info("Service ended")
+
+
+async def _run_with(executor: Executor, service: Service) -> None:
+    """Serve while the executor starts, and after it. Raises WorkerStartError when it does not start."""
+    starting, running = asyncio.create_task(executor.start()), asyncio.create_task(service.run())
+    try:
+        await asyncio.wait({starting, running}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            service.ready(starting.result())
+    except ProtocolError:
+        service.stop()
+        raise
+    finally:
+        starting.cancel()
+        await running
 
 
 def _bind(service: Service, options: Options) -> str:

@@ -45,6 +45,7 @@ from protocol.payloads import pack_view, unpack_cameras
 from protocol.wire import MAX_BUFFER_BYTES, Bytes, decode, encode
 
 from .executors import Executor
+from .executors.events import Ready
 from .jobs import FINISHED, DuplicateJobError, JobFinishedError, JobQueue
 from .run import Run, keep_end
 from .store import Store, StoreError
@@ -75,7 +76,7 @@ class Service:
     """
 
     def __init__(self, executor: Executor, store: Store, welcome: Welcome, keys: ServerKeys) -> None:
-        """welcome: what every client is greeted with."""
+        """welcome: the greeting for clients; its device is empty until the executor is ready."""
         self._executor, self._store, self._welcome = executor, store, welcome
         self._queue = JobQueue(store.load(time.time()), executor.capacity)
         self._runs: dict[str, Run] = {}
@@ -120,6 +121,11 @@ class Service:
             receiving.cancel()
             self._authenticator.stop()
             self._context.destroy(linger=round(LINGER_SECONDS * 1000))
+
+    def ready(self, ready: Ready) -> None:
+        """The executor takes jobs. Clients that greet from now on are told its device."""
+        self._welcome = msgspec.structs.replace(self._welcome, device=ready.device, models=ready.models)
+        log.info("Ready on %s", ready.device)
 
     def stop(self) -> None:
         """Make `run` end."""

@@ -85,7 +85,7 @@ def test_the_service_tells_who_it_is_and_hides_from_others(service: RunningServi
     assert client.wait_welcome().device == "cpu"
     log = Path(connection.log_path)
     assert log.parent == service.connection_file.parent
-    assert "Ready at" in log.read_text()
+    assert "Listening at" in log.read_text()
     if os.name == "posix":
         assert stat.S_IMODE(service.connection_file.stat().st_mode) == 0o600
     (listening,) = [c for c in psutil.Process(service.process.pid).net_connections("tcp") if c.status == "LISTEN"]

@@ -13,7 +13,7 @@ import pytest
 from backend.cli import main
 from backend.lifetime import WatchedProcess
 from protocol.client import Client
-from protocol.messages import Done, FetchResult, JobsRequest
+from protocol.messages import Done, FetchResult, JobsRequest, StatusRequest, Welcome
 
 from .conftest import LONG, RunningService, Views, denoising, make_job, outcome, run_command, submit, until, wait_for
 
@@ -52,6 +52,11 @@ def test_a_crash_loses_no_result_and_the_parents_end_ends_it(
     try:
         with second.client() as client:
             results_are_kept(client, finished, views, broken_off)
+            # All this before the process that owns the model has started.
+            assert isinstance(client.welcome, Welcome)
+            assert [model.name for model in client.welcome.models] == ["starter", "other", "tiny"]
+            status, _ = client.request(StatusRequest())
+            assert (status.worker, status.device) == ("starting", "")
             parent.kill()
             listen_for(client, seconds=2.5)
             unfinished = submit(client, make_job(num_inference_steps=LONG))  # a client's service stays
@@ -89,7 +94,7 @@ def test_commands_against_a_running_service(service: RunningService) -> None:
     where = ("--connection-file", str(service.connection_file))
     status = run_command("status", *where)
     assert (status.returncode, status.stderr) == (0, "")
-    assert "on cpu" in status.stdout
+    assert "worker" in status.stdout
     assert str(service.connection_file.with_suffix(".log")) in status.stdout
     assert run_command("jobs", *where).returncode == 0
 
