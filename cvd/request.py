@@ -103,6 +103,7 @@ class Request:
                 frames that it does not make, or anchors that do not go with the cameras.
         """
         check_settings(self.settings)
+        check_steps(self.settings if info is None else self.resolved(info))
         frames = self.cameras.frames
         if frames > MAX_FRAMES:
             raise RequestError(
@@ -110,7 +111,6 @@ class Request:
                 "Sample the cameras at fewer frames, or make the shot in parts.",
             )
         if info is not None:
-            check_steps(self.resolved(info))
             self._check_inputs(info)
             if not info.frames.allows(frames):
                 raise RequestError(
@@ -222,7 +222,6 @@ def check_settings(settings: SamplingSettings) -> None:
         value = getattr(settings, setting.name)
         if not setting.allows(value):
             raise RequestError(f"{setting.name} is {repr(value)[:40]}.", f"Use {setting.range_text}.")
-    check_steps(settings)
 
 
 def check_steps(settings: SamplingSettings) -> None:

@@ -179,7 +179,8 @@ class Shutdown(Message, frozen=True, kw_only=True, tag="shutdown"):
 class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     """Answer to `Hello`.
 
-    session: new at every start of the service. device: "cpu" or "cuda"; empty while the worker starts. models: those that a request may name.
+    session: new at every start of the service. device: "cpu" or "cuda"; empty while the worker starts.
+    models: those that a request may name.
     """
 
     session: Identifier

@@ -54,7 +54,7 @@ def test_a_crash_loses_no_result_and_the_parents_end_ends_it(
             results_are_kept(client, finished, views, broken_off)
             # All this before the process that owns the model has started.
             assert isinstance(client.welcome, Welcome)
-            assert [model.name for model in client.welcome.models] == ["starter", "other", "tiny"]
+            assert [model.name for model in client.welcome.models] == ["starter", "damaged", "other", "tiny"]
             status, _ = client.request(StatusRequest())
             assert (status.worker, status.device) == ("starting", "")
             parent.kill()

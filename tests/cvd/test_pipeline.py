@@ -19,6 +19,7 @@ from cvd.sampling.denoise import denoise, initial_state, make_solver, official_s
 from cvd.sampling.pairing import anchored_partners, partners_from_permutation
 from cvd.sampling.windows import shared_noise, window_starts
 from protocol.models import GuidanceRule
+from protocol.settings import SamplingSettings
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,18 @@ def test_what_on_step_raises_ends_the_run(pipe: CollaborativeVideoPipeline) -> N
 def test_settings_out_of_range(pipe: CollaborativeVideoPipeline, settings: dict, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         pipe("", pattern_cameras("circle", 2, 32, 32, frames=4), **settings)
+
+
+def test_steps_are_checked_for_the_solver_that_is_used(pipe: CollaborativeVideoPipeline) -> None:
+    cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
+    request = Request("", cameras, settings=SamplingSettings(num_inference_steps=600))
+    defaults = replace(pipe.info.defaults, scheduler="euler")
+    request.check(replace(pipe.info, defaults=defaults))
+    with pytest.raises(RequestError, match="500 or 1000 steps"):
+        request.check()
+    many = replace(pipe.info, defaults=replace(defaults, scheduler="ddim", num_inference_steps=600))
+    with pytest.raises(RequestError, match="500 or 1000 steps"):
+        Request("", cameras).check(many)
 
 
 @pytest.mark.parametrize("steps", [25, 30, 50, 99, 100, 125, 200, 250, 333, 500, 999])
