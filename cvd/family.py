@@ -17,6 +17,9 @@ from .memory import MemoryPlan
 from .request import Hooks, Output, Request
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
     from .sampling.state import SamplerState
 
 _NO_HOOKS = Hooks()
@@ -58,6 +61,12 @@ class VideoModel(Protocol):
 
     def estimate(self, request: Request) -> Estimate:
         """How much work a request is. Raises RequestError as `generate`."""
+
+    def preview(self, latents: torch.Tensor) -> np.ndarray | None:
+        """Small pictures (V, h, w, 3) uint8 of latents without noise, as `Step.clean` gives them.
+
+        None where the model has no quick way to make them.
+        """
 
     def generate(self, request: Request, hooks: Hooks = _NO_HOOKS, resume: SamplerState | None = None) -> Output:
         """One video per view.

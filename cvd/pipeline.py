@@ -30,6 +30,7 @@ from .request import Hooks, Output, Pins, Progress, Request, Step
 from .sampling.denoise import Anchors, denoise, initial_state, make_solver, official_scheduler, unet_calls
 from .sampling.draws import Draws
 from .sampling.predictor import Predictor
+from .sampling.preview import OFFICIAL_PREVIEW, LatentPreview, read_preview
 from .sampling.state import SamplerState
 from .sampling.windows import window_starts
 from .weights import official
@@ -62,9 +63,11 @@ class CollaborativeVideoPipeline:
         info: ModelInfo,
         device: torch.device | str = "cpu",
         plan: MemoryPlan = MemoryPlan(),  # noqa: B008  it is frozen
+        preview_map: LatentPreview | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.tokenizer, self.scheduler, self.info, self.plan = tokenizer, scheduler, info, plan
+        self.preview_map = preview_map
         home = self.device if plan.offload == "none" else torch.device("cpu")
         # nn.Module's own `to`: diffusers' warns on every change of type, about modules that none of these have.
         self.unet, self.camera_encoder, self.vae, self.text_encoder = (
@@ -110,6 +113,7 @@ class CollaborativeVideoPipeline:
             info=OFFICIAL_INFO,
             device=device,
             plan=_plan(plan, dtype),
+            preview_map=OFFICIAL_PREVIEW,
         )
 
     @classmethod
@@ -129,9 +133,9 @@ class CollaborativeVideoPipeline:
             CheckpointError, RequestError: as `from_official`.
         """
         device, folder = usable_device(device), model_folder(folder)
-        info = read_info(folder)
+        info, unet = read_info(folder), _load_component(CollaborativeUNet, folder / "unet")
         return cls(
-            unet=_load_component(CollaborativeUNet, folder / "unet"),
+            unet=unet,
             camera_encoder=_load_component(CameraPoseEncoder, folder / "camera_encoder"),
             vae=official.load_autoencoder(read_component(folder / "vae", "diffusion_pytorch_model")),
             text_encoder=official.load_text_encoder(read_component(folder / "text_encoder", "model")),
@@ -140,6 +144,7 @@ class CollaborativeVideoPipeline:
             info=info,
             device=device,
             plan=_plan(plan, dtype),
+            preview_map=read_preview(folder, unet.config.in_channels),
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -152,6 +157,8 @@ class CollaborativeVideoPipeline:
                 # diffusers writes down where a network was loaded from, which is nobody else's business.
                 entries = {key: value for key, value in read_config(config).items() if key != "_name_or_path"}
                 config.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+        if self.preview_map is not None:
+            self.preview_map.save(folder)
         write_info(folder, self.info)
 
     @property
@@ -229,6 +236,10 @@ class CollaborativeVideoPipeline:
             calls=_Schedule.of(request.resolved(self.info)).predictions() * windows,
             frames=(cameras.views - finished) * cameras.frames,
         )
+
+    def preview(self, latents: torch.Tensor) -> np.ndarray | None:
+        """Small pictures (V, h, w, 3) uint8 of latents (V, C, F, h, w); None for a model without a map for them."""
+        return None if self.preview_map is None else self.preview_map.pictures(latents)
 
     @torch.inference_mode()
     def generate(

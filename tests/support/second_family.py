@@ -44,6 +44,9 @@ class FlowModel:
         steps = request.resolved(self.info).num_inference_steps
         return Estimate(calls=steps or 0, frames=request.cameras.views * request.cameras.frames)
 
+    def preview(self, latents: torch.Tensor) -> np.ndarray | None:
+        return None
+
     def generate(
         self,
         request: Request,
