@@ -1,4 +1,4 @@
-"""`python -m cvd benchmark`: what one U-Net call costs, against AnimateDiff's."""
+"""`python -m cvd benchmark`: the cost of one U-Net call, compared with AnimateDiff's."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def add_parser(subparsers: Any) -> None:
     """Adds `benchmark` to the command line."""
     parser = subparsers.add_parser(
         "benchmark",
-        help="one U-Net call against diffusers' AnimateDiff",
-        description="Times one U-Net call of ours and one of diffusers' plain AnimateDiff U-Net on the same batch, in "
-        "turns in one run, with random weights; counts operations and memory.",
+        help="compare one U-Net call with diffusers' AnimateDiff",
+        description="Times alternating calls of our U-Net and diffusers' plain AnimateDiff U-Net in one run, on the "
+        "same batch, with random weights. Counts operations and memory.",
     )
     parser.add_argument(
         "--architecture",
         choices=("official", "starter"),
         default="official",
-        help="whose widths (default official: 14 GB of memory in float32, and minutes per call on a processor)",
+        help="widths of the U-Net (default official: 14 GB of memory in float32, and minutes per call on a processor)",
     )
-    parser.add_argument("--views", type=int, default=2, metavar="N", help="views (default 2)")
+    parser.add_argument("--views", type=int, default=2, metavar="N", help="number of views (default 2)")
     parser.add_argument("--frames", type=int, default=16, metavar="F", help="frames per view (default 16)")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="width and height (default 256)")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="timed calls of each (default 3)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="timed calls of each U-Net (default 3)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda or cuda:N")
-    parser.add_argument("--dtype", choices=PRECISIONS, default="float32", help="of the weights (default float32)")
+    parser.add_argument("--dtype", choices=PRECISIONS, default="float32", help="precision (default float32)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(func=run)
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m cvd COMMAND`, exit code 0, or a one-line error and 1 (2 for wrong arguments)."""
+"""The command line: `python -m cvd COMMAND`. It exits with 0, or 1 after an error of one line (2: wrong arguments)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     training_cli.add_parser(subparsers)
     arguments = parser.parse_args(argv)
     for library in (diffusers_logging, transformers_logging):
-        # Their warnings speak to people who load models by hand; what matters here is raised as an error.
+        # Their warnings are for people who load models by hand. Here, what matters is raised as an error.
         library.set_verbosity_error()
-        library.disable_progress_bar()  # one for every file of a model, of which most take no time
+        library.disable_progress_bar()  # every file of a model has one, and most load at once
     try:
         arguments.func(arguments)
     except CVDError as error:

@@ -18,9 +18,9 @@ def add_parser(subparsers: Any) -> None:
     """Adds `convert` to the command line."""
     parser = subparsers.add_parser(
         "convert",
-        help="official checkpoints to one folder of safetensors",
-        description="Writes a model as one folder of safetensors, which loads faster and has base model, adapter and "
-        "LoRAs merged. --dtype float16 halves its size.",
+        help="convert official checkpoints to one folder of safetensors",
+        description="Writes a model as one folder of safetensors. It loads faster, and base model, adapter and LoRAs "
+        "are merged. --dtype float16 halves its size.",
     )
     add_model_options(parser)
     output_option(parser)
@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Loads the model and writes it, in place of an older one."""
+    """Loads the model and writes it. It replaces an older one."""
     from ..pipeline import CollaborativeVideoPipeline
 
     registry, options = Registry(), load_options(arguments)

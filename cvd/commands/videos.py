@@ -1,4 +1,4 @@
-"""`python -m cvd videos`: videos of a folder of frames, as Blender leaves it."""
+"""`python -m cvd videos`: videos of a folder of frames, such as Blender's."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def add_parser(subparsers: Any) -> None:
     """Adds `videos` to the command line."""
     parser = subparsers.add_parser(
         "videos",
-        help="videos of a folder with view_NN/0001.png and on",
-        description="Makes view_NN.mp4 and .gif of every view and grid.mp4 and .gif of all, beside their frames. A "
-        "generation that could not write its videos is whole afterwards.",
+        help="make videos of a folder with view_NN/0001.png, ...",
+        description="Makes view_NN.mp4 and .gif of every view and grid.mp4 and .gif of all, beside their frames. "
+        "Finishes a take whose videos could not be written.",
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder with view_00/0001.png and on")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder with view_00/0001.png, ...")
     parser.set_defaults(func=run)
 
 
