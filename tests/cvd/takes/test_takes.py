@@ -1,4 +1,4 @@
-"""Takes on disk: whole, unfinished, replaced, and folders that belong to somebody else."""
+"""Takes on disk: whole, unfinished and replaced ones, and folders of other programs."""
 
 import json
 import shutil
