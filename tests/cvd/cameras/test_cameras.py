@@ -138,6 +138,16 @@ def test_impossible_intrinsics(intrinsics: np.ndarray, message: str) -> None:
         Cameras(STILL, intrinsics, HEIGHT, WIDTH)
 
 
+def test_cameras_do_not_change() -> None:
+    given = STILL.copy()
+    cameras = Cameras(given, K, HEIGHT, WIDTH)
+    given[:] = 0
+    assert np.array_equal(cameras.c2w, STILL)
+    for array in (cameras.c2w, cameras.K):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
 @pytest.mark.parametrize(("height", "width"), [(60, 64), (64, 0), (64, -8), (64.0, 64), (64, float("nan"))])
 def test_impossible_sizes(height: int, width: int) -> None:
     with pytest.raises(RequestError, match="multiple of 8"):
