@@ -19,7 +19,6 @@ from protocol.models import ModelInfo
 from protocol.settings import SamplingSettings, SolverName
 
 from .cameras import Cameras
-from .conditioning.conditioning import Conditioning, window_conditionings
 from .conditioning.epipolar import Slope
 from .errors import RequestError
 from .family import Estimate
@@ -27,10 +26,10 @@ from .memory import MemoryPlan
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
 from .request import Hooks, Output, Pins, Progress, Request, Step
+from .sampling.conditioning import Conditioning, window_conditionings
 from .sampling.denoise import Anchors, denoise, initial_state, make_solver, official_scheduler, unet_calls
 from .sampling.draws import Draws
 from .sampling.predictor import Predictor
-from .sampling.preview import OFFICIAL_PREVIEW, LatentPreview, read_preview
 from .sampling.state import SamplerState
 from .sampling.windows import window_starts
 from .weights import official
@@ -39,6 +38,7 @@ from .weights.configs import read_config
 from .weights.devices import DTYPES, precision_of, usable_device
 from .weights.files import empty_model, load_part
 from .weights.model_info import OFFICIAL_INFO, model_folder, read_info, vae_scale_factor, write_info
+from .weights.preview import OFFICIAL_PREVIEW, LatentPreview, read_preview
 
 
 class CollaborativeVideoPipeline:

@@ -8,9 +8,9 @@ import torch
 
 from protocol.models import GuidanceRule
 
-from ..conditioning.conditioning import Conditioning
 from ..conditioning.epipolar import Slope
 from ..models.unet import CollaborativeUNet
+from .conditioning import Conditioning
 from .pairing import view_groups
 
 

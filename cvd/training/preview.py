@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from ..sampling.preview import LatentPreview, fit_preview
 from ..starter.procedural import render_draws
+from ..weights.preview import LatentPreview, fit_preview
 from .emphasis import draw_emphasised
 from .latents import encode
 

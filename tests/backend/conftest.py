@@ -105,7 +105,7 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: P
     import torch
     from support.tiny_model import tiny_pipeline
 
-    from cvd.sampling.preview import LatentPreview
+    from cvd.weights.preview import LatentPreview
 
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(tiny_model_folder, folder / "tiny")

@@ -9,9 +9,9 @@ import torch
 
 from cvd import CollaborativeVideoPipeline
 from cvd.errors import CheckpointError
-from cvd.sampling.preview import LatentPreview, fit_preview, read_preview
 from cvd.starter.procedural import draw, render_draws
 from cvd.training.latents import encode
+from cvd.weights.preview import LatentPreview, fit_preview, read_preview
 
 
 def test_a_linear_map_is_found_again() -> None:

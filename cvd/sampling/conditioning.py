@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from ..cameras import Cameras
+from ..conditioning.epipolar import EpipolarBias, EpipolarContext, Slope, WithoutBaseline
+from ..conditioning.plucker import plucker_maps
 from ..memory import MemoryPlan
 from ..models.camera_encoder import CameraPoseEncoder
-from ..sampling.windows import blend_weights, window_starts
-from .epipolar import EpipolarBias, EpipolarContext, Slope, WithoutBaseline
-from .plucker import plucker_maps
+from .windows import blend_weights, window_starts
 
 
 @dataclass(frozen=True, eq=False)

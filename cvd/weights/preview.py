@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..errors import CheckpointError
-from ..weights.configs import read_config
+from .configs import read_config
 
 PREVIEW_FILE = "preview.json"
 
