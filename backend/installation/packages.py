@@ -203,7 +203,7 @@ def torch_build() -> list[str]:
         try:
             run([*trial, option, "-c", "constraints.txt", "torch"], quiet=True, settings=uv_settings())
         except InstallError as error:
-            cause = str(error).splitlines()[-1].strip()
+            cause = str(error).splitlines()[-1].strip().removeprefix("cause: ")
             continue
         if backend == "cpu" and "auto" in backends:
             print(f"There is no PyTorch for this card's driver: the processor is used. Update it and delete {SERVICE}.")
