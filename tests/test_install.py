@@ -75,6 +75,7 @@ while read -r word; do case "$*" in *$word*) echo "cause: no route to $word" >&2
 """
     monkeypatch.setattr(packages, "UV", str(program("uv", script)))
     monkeypatch.setattr(packages, "uv_settings", dict)
+    monkeypatch.setattr(packages, "output", lambda command: None)  # an environment without PyTorch
     monkeypatch.delenv("UV_TORCH_BACKEND", raising=False)
     (folder / "fails").touch()
     return folder / "calls"
@@ -153,7 +154,7 @@ def test_when_no_python_for_the_module_can_be_had_the_message_says_what_to_do(uv
     (folder / "fails").write_text("python\n")
     with pytest.raises(InstallError, match=r"(?s)Python 3\.11 and 3\.13.*--blender.*python3\.13.*no route") as error:
         packages.fetch_interpreter((3, 13))
-    assert uv.read_text().splitlines() == ["python find 3.13", "python install 3.13"]
+    assert uv.read_text().splitlines() == ["python install 3.13"]
     assert "other" in str(error.value)
 
 
@@ -315,6 +316,16 @@ def test_with_a_card_uv_looks_which_build_its_driver_runs(
 def test_the_users_choice_of_pytorchs_build_counts(uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_TORCH_BACKEND", "cu126")
     assert packages.torch_build() == ["--torch-backend=cu126"]
+
+
+def test_an_installed_pytorch_stays(uv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pin = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
+    monkeypatch.setattr(packages, "output", lambda command: f"{pin.removeprefix('torch==')}+cpu")
+    assert packages.torch_build() == []
+    assert not uv.exists(), "no index was asked"
+    monkeypatch.setattr(packages, "output", lambda command: "2.6.0")
+    monkeypatch.setattr(packages, "nvidia_card", lambda: False)
+    assert packages.torch_build() == ["--torch-backend=cpu"]
 
 
 def test_when_pytorchs_index_cannot_be_reached_one_line_says_so(

@@ -91,7 +91,7 @@ def fetch_interpreter(version: tuple[int, int]) -> str:
         raise InstallError(
             f"Blender as a Python module is there for Python {these}. This is {dotted(sys.version_info[:2])}, no other "
             f"was found, and none could be downloaded.\n       Install Blender 4.2 or later and give its path with "
-            f"--blender, or put python{dotted(version)} on the PATH.\n({error})"
+            f"--blender, or put python{dotted(version)} on the PATH. ({_cause(error)})"
         ) from error
 
 
@@ -191,7 +191,9 @@ def torch_build() -> list[str]:
     The ordinary index has one build for every Linux machine, with gigabytes of libraries for NVIDIA's cards.
     UV_TORCH_BACKEND overrules what is found. Raises InstallError when there is no disk for the ordinary build.
     """
-    if not Path(UV).exists():
+    installed = output([python(SERVICE), "-c", "from importlib.metadata import version; print(version('torch'))"])
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    if not Path(UV).exists() or (installed and f"torch=={installed.partition('+')[0]}" in pins):
         return []
     # `auto` for NVIDIA's cards only: it also finds the graphics of processors, which the service does not use.
     backends = ["auto", "cpu"] if nvidia_card() else ["cpu"]
@@ -203,7 +205,7 @@ def torch_build() -> list[str]:
         try:
             run([*trial, option, "-c", "constraints.txt", "torch"], quiet=True, settings=uv_settings())
         except InstallError as error:
-            cause = str(error).splitlines()[-1].strip().removeprefix("cause: ")
+            cause = _cause(error)
             continue
         if backend == "cpu" and "auto" in backends:
             print(f"There is no PyTorch for this card's driver: the processor is used. Update it and delete {SERVICE}.")
@@ -228,6 +230,11 @@ def uv_settings() -> dict[str, str]:
     if "UV_INDEX" in settings:
         settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # pip's: the best version of all indexes
     return {name: value for name, value in settings.items() if name not in os.environ}
+
+
+def _cause(error: Exception) -> str:
+    """The last line of what a program said: uv goes from what it wanted to why it could not."""
+    return str(error).splitlines()[-1].strip().removeprefix("cause: ")
 
 
 def _digest(words: Sequence[str]) -> str:
