@@ -180,13 +180,6 @@ def doctor(wanted: str | None) -> int:
         ("free disk", None if disk_problem(needed(blender)) else "enough", disk_problem(needed(blender)) or ""),
         ("system packages", None if packages_missing else "all there", apt_command(packages_missing)),
         ("service environment", torch, again),
-        (
-            "PyTorch's build",
-            None if nvidia_card() and torch and torch.endswith("cpu") else "fits this machine",
-            "this machine has an NVIDIA card, which PyTorch cannot use: update the card's driver, "
-            f"or delete {SERVICE.name} and {again}",
-        ),
-        ("uv", output([UV, "--version"]) or "not there; pip is used, which takes longer", ""),
         ("starter model", _starter_state(), "clone the repository again: cvd/starter/weights is not whole"),
         ("extension zip", str(ZIP) if ZIP.is_file() else None, again),
         ("installation record", output([python(SERVICE), "-c", READ_RECORD]), again),
@@ -197,6 +190,11 @@ def doctor(wanted: str | None) -> int:
         ),
         ("Blender for demo and tests", str(blender) if blender else None, " ".join(problems)),
     ]
+    if torch:
+        unused = nvidia_card() and torch.endswith("cpu")
+        remedy = "this machine's NVIDIA card is not used: update its driver, or delete .venv and " + again
+        checks.append(("PyTorch's build", None if unused else "fits this machine", remedy))
+        checks.append(("uv", output([UV, "--version"]) or "not there; pip is used, which takes longer", ""))
     if blender and not blender.program:
         there = BLENDER.is_dir()
         found = output([python(BLENDER), "-c", "import bpy; print(bpy.app.version_string)"]) if there else None

@@ -116,7 +116,8 @@ def nvidia_card() -> bool:
 
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there."""
-    return next(place for place in (folder, *folder.parents) if place.is_dir())
+    # Unlike Path.is_dir, this says no of what the user may not see.
+    return next(place for place in (folder, *folder.parents) if os.path.isdir(place))
 
 
 def _loads(library: str) -> bool:
