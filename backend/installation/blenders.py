@@ -17,7 +17,7 @@ from .tools import ROOT, InstallError, dotted, output, python
 BLENDER = ROOT / ".venv-blender"
 TOOLS = ROOT / "build" / "blender-tools"
 
-OLDEST_BLENDER = (4, 2)
+OLDEST_BLENDER, SILENT_BLENDER = (4, 2), (4, 3)
 BPY = {(3, 11): "bpy==5.0.1", (3, 13): "bpy==5.2.3"}
 """Blender as a Python module: each release runs in one version of Python."""
 
@@ -103,6 +103,8 @@ def run_in_blender(blender: Blender, module: str, *arguments: str) -> int:
         return subprocess.run([python(BLENDER), "-m", module, *arguments], cwd=ROOT, check=False).returncode
     code = RUN_MODULE.format(paths=[str(ROOT), str(TOOLS)])
     options = ["-b", "--factory-startup", "--python-exit-code", "1", "--python-expr", code]
+    if (blender_version(blender.program) or OLDEST_BLENDER) >= SILENT_BLENDER:
+        options.insert(0, "--quiet")  # else every step of a render is printed
     with tempfile.TemporaryDirectory(prefix="blender-user-", ignore_cleanup_errors=True) as resources:
         environment = os.environ | {"BLENDER_USER_RESOURCES": resources}
         command = [blender.program, *options, "--", module, *arguments]
