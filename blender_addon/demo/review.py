@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..blender_types import camera_settings
 from .shot import FRAME_END, HEIGHT, target
 
 WIDTH, HEIGHT_PIXELS = 900, 600
-SAMPLES = 40
+SAMPLES, SAMPLES_WITHOUT_DENOISER = 40, 120
 
 
 def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str], None]) -> None:
@@ -28,15 +29,21 @@ def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str
     scene.camera = _add_overview(scene)
     scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT_PIXELS
     scene.render.engine = "CYCLES"  # type: ignore[assignment]  # an add-on, which the stubs do not know
-    scene.cycles.samples = SAMPLES
+    denoises = _can_denoise()
+    scene.cycles.samples = SAMPLES if denoises else SAMPLES_WITHOUT_DENOISER
     scene.cycles.max_bounces = 3
-    scene.cycles.use_denoising = True
+    scene.cycles.use_denoising = denoises
     scene.render.image_settings.file_format = "PNG"
     scene.render.filepath = str(path)
     scene.frame_set(FRAME_END)
     with _progress(show):
         bpy.ops.render.render(write_still=True)
     scene.camera, scene.render.resolution_x, scene.render.resolution_y = before
+
+
+def _can_denoise() -> bool:
+    """Whether this Blender has a denoiser: builds of Linux distributions have none, and fail to render with it."""
+    return bool(getattr(importlib.import_module("_cycles"), "with_openimagedenoise", False))
 
 
 @contextlib.contextmanager

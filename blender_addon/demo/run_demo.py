@@ -27,6 +27,8 @@ def main() -> int:
     parser.add_argument("--prompt", default=DEFAULT_PROMPT)
     options = parser.parse_args()
     out = options.out.absolute()
+    if "bpy" in sys.modules:  # in a Blender, which was started without the user's settings
+        return run(options.zip.absolute(), out, options.prompt)
     with tempfile.TemporaryDirectory(prefix="blender-user-", ignore_cleanup_errors=True) as resources:
         os.environ["BLENDER_USER_RESOURCES"] = resources  # read when bpy is imported
         return run(options.zip.absolute(), out, options.prompt)

@@ -1,6 +1,7 @@
 """A real Blender with the extension built from this working copy, installed and enabled as a user does.
 
 Run in the environment that has `bpy`, in a process of its own: `.venv-blender/bin/python -m pytest tests/blender`.
+In a Blender, `python3 install.py test --only blender --blender PATH` runs them, with a folder for its settings.
 The service that the add-on starts runs in the project's `.venv`, or in the Python that CVD_SERVICE_PYTHON names.
 """
 
@@ -23,10 +24,12 @@ from blender.service_python import run_in_service_python
 if importlib.util.find_spec("bpy") is None:
     collect_ignore_glob = ["*"]
 else:
-    # Blender decides at its import where a user's files lie.
-    _resources = tempfile.TemporaryDirectory(prefix="blender-user-", ignore_cleanup_errors=True)
-    os.environ["BLENDER_USER_RESOURCES"] = _resources.name
-    os.environ["CVD_HOME"] = str(Path(_resources.name) / "service-home")
+    if "bpy" not in sys.modules:  # the module: it decides at its import where a user's files lie
+        _resources = tempfile.TemporaryDirectory(prefix="blender-user-", ignore_cleanup_errors=True)
+        os.environ["BLENDER_USER_RESOURCES"] = _resources.name
+    elif "BLENDER_USER_RESOURCES" not in os.environ:
+        pytest.exit("This Blender has the user's own settings. Start it by install.py, which gives it others.", 3)
+    os.environ["CVD_HOME"] = str(Path(os.environ["BLENDER_USER_RESOURCES"]) / "service-home")
     import bpy
 
 
@@ -34,8 +37,9 @@ else:
 def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The extension for this platform, built and validated."""
     path = tmp_path_factory.mktemp("extension") / "collaborative_cameras.zip"
-    command = [sys.executable, "-m", "blender_addon.building.build", "--python", SERVICE_PYTHON, "--zip", str(path)]
-    subprocess.run([*command, "--blender", sys.prefix], cwd=PROJECT, check=True)
+    command = [SERVICE_PYTHON, "-m", "blender_addon.building.build", "--python", SERVICE_PYTHON, "--zip", str(path)]
+    blender = Path(bpy.utils.system_resource("SCRIPTS")).parent
+    subprocess.run([*command, "--blender", str(blender)], cwd=PROJECT, check=True)
     return path
 
 
