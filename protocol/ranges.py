@@ -115,9 +115,7 @@ def range_findings(
     return extent_findings(camera_extent(c2w, K, size[1]), learned, names)
 
 
-def extent_findings(
-    extent: CameraExtent, learned: LearnedMotion, names: Sequence[str] | None = None
-) -> list[Finding]:
+def extent_findings(extent: CameraExtent, learned: LearnedMotion, names: Sequence[str] | None = None) -> list[Finding]:
     """The same as `range_findings`, for cameras that were measured before. extent: in the model's units."""
     return [
         *_distance_findings("motion", extent.motion, learned.motion, _moves(extent, names), _MOTION_HINTS),

@@ -52,8 +52,8 @@ def export_cameras(
 ) -> CameraExport:
     """The cameras at `frame_count` times, spread over the frame range of the context's scene with both of its ends.
 
-    It steps through these frames, as scrubbing does, and returns to where the scene was. In some of them it measures how
-    far away is what the cameras see.
+    It steps through these frames, as scrubbing does, and returns to where the scene was. In some of them it measures
+    how far away is what the cameras see.
     Raises CameraRefusedError for cameras that the model cannot work with.
     """
     scene = context.scene

@@ -52,7 +52,7 @@ class RenderedScene:
             travelled = (place - origin).length
             if not self._is_ignored(obj, matrix):
                 return travelled / length
-            start = travelled + STEP * (travelled + max(map(abs, place)))
+            start = travelled + STEP * (travelled + place.length)
         return float("nan")
 
     def _is_ignored(self, obj: bpy.types.Object, matrix: Matrix) -> bool:

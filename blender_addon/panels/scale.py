@@ -1,4 +1,4 @@
-"""The part of the panel about scale: how far away is the target, and do the cameras stay within what a model learned?"""
+"""The panel's part about scale: how far away the target is, and what of the cameras a model has not learned."""
 
 from __future__ import annotations
 

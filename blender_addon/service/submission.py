@@ -49,8 +49,9 @@ class Submission:
 
     scene: the scene and its frames. model: the model's name. settings: None in them stands for the model's own value.
     size: (height, width) in pixels; None for the automatic size. output_folder: where new takes go.
-    take_folder: the folder for this take; None for a new one in `output_folder`. target_distance: from the cameras to what
-    they film, in scene units, as the artist sets it; None for the measured one.
+    take_folder: the folder for this take; None for a new one in `output_folder`.
+    target_distance: from the cameras to what they film, in scene units, as the artist sets it; None for the measured
+    one.
     """
 
     cameras: CameraExport
