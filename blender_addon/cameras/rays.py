@@ -35,7 +35,8 @@ class RenderedScene:
         c2w: (4, 4), OpenCV axes. directions: (N, 3) in the world, as long as a depth of one. near, far: depths that the
         camera shows, in scene units.
         """
-        return np.array([self._depth(Vector(c2w[:3, 3]), Vector(direction), near, far) for direction in directions])
+        origin = Vector(c2w[:3, 3].tolist())
+        return np.array([self._depth(origin, Vector(direction), near, far) for direction in directions.tolist()])
 
     def _depth(self, origin: Vector, direction: Vector, near: float, far: float) -> float:
         length = direction.length

@@ -64,3 +64,15 @@ def film_from_ten_metres(scene: bpy.types.Scene, target: bpy.types.Object, metre
         zoom.data.keyframe_insert("lens", frame=frame)
     for camera in (path, orbit, zoom):
         camera.data.clip_start, camera.data.clip_end = 0.1 * metre, 1000 * metre
+
+
+def add_floor(scene: bpy.types.Scene, size: float, height: float) -> bpy.types.Object:
+    """A level square with sides of `size`."""
+    half = size / 2
+    mesh = bpy.data.meshes.new("Floor")
+    mesh.from_pydata(
+        [(x, y, height) for x, y in ((-half, -half), (half, -half), (half, half), (-half, half))], [], [(0, 1, 2, 3)]
+    )
+    floor = bpy.data.objects.new("Floor", mesh)
+    scene.collection.objects.link(floor)
+    return floor
