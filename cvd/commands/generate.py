@@ -93,14 +93,14 @@ def run(arguments: argparse.Namespace) -> None:
     for remark in chosen.remarks:
         print(remark)
     cameras = chosen.cameras if anchor is None else _joined(anchor.cameras, chosen.cameras)
-    beyond = range_warnings(cameras, found.info, arguments)
-    for warning in beyond:
-        print(f"warning: {warning}", file=sys.stderr)
     finished = None if anchor is None else anchor.output
     settings = _settings(arguments, found.info)
     for each in runs:
         _request(each, cameras, settings, finished).check(found.info)
         check_take_folder(each.folder)
+    beyond = range_warnings(cameras, found.info, arguments)
+    for warning in beyond:
+        print(f"warning: {warning}", file=sys.stderr)
     model = load_model(arguments, registry, found, options)
     reference = registry.reference(found, options)
     for number, each in enumerate(runs, 1):
