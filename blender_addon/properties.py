@@ -90,6 +90,18 @@ class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
         min=1,
         max=MAX_FRAMES,
     )
+    target_distance: FloatProperty(
+        name="Target Distance",
+        description="Distance from the cameras to what they film. 0: measured in the scene",
+        subtype="DISTANCE",
+        default=0.0,
+        min=0.0,
+        soft_max=1000.0,
+        precision=3,
+    )
+    measurement: StringProperty(
+        name="Measurement", description="What was last measured of the cameras", options={"HIDDEN"}
+    )
     size_mode: EnumProperty(
         name="Size",
         items=[

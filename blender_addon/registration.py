@@ -1,9 +1,9 @@
 """Registers every module that adds something to Blender, in the order in which they need each other."""
 
 from . import panels, preferences, properties, runtime
-from .operators import backend, generation, problems, takes
+from .operators import backend, generation, measuring, problems, takes
 
-MODULES = (preferences, properties, runtime, backend, generation, problems, takes, panels)
+MODULES = (preferences, properties, runtime, backend, generation, measuring, problems, takes, panels)
 
 
 def register() -> None:

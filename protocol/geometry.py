@@ -134,6 +134,13 @@ def interpolated_poses(c2w: Array, at: Array) -> Array:
     return poses
 
 
+def scaled_poses(c2w: Array, factor: float) -> Array:
+    """Returns c2w (..., 4, 4) of the same cameras in other units: distances times `factor`, which is above 0."""
+    poses = c2w.copy()
+    poses[..., :3, 3] *= factor
+    return poses
+
+
 def slerp(first: Array, second: Array, share: ArrayLike) -> Array:
     """Interpolates spherically between rotations: the shortest turn from one to the other, at an even speed.
 
@@ -317,11 +324,11 @@ def frusta_overlap(
     return seen / (len(depths) * len(cells))
 
 
-def target_distance(c2w: Array) -> float:
+def target_distance(c2w: Array) -> float | None:
     """Estimates how far away the point is that all cameras look at, in the unit of `c2w`.
 
-    The point is the one nearest to all optical axes, by least squares. The result is its mean depth. It is 1 where the
-    axes are parallel or where the point is not in front of every camera.
+    The point is the one nearest to all optical axes, by least squares. The result is its mean depth. It is None where
+    the axes are parallel, as those of a static camera are, or where the point is not in front of every camera.
 
     Args:
         c2w: (..., 4, 4), rigid, of all cameras.
@@ -332,8 +339,8 @@ def target_distance(c2w: Array) -> float:
     across = np.eye(3) - forward[:, :, None] * forward[:, None, :]  # projections across the axes
     normal = across.mean(0)
     if np.linalg.eigvalsh(normal)[0] < PARALLEL:
-        return 1.0
+        return None
     point = np.linalg.solve(normal, (across @ centres[:, :, None]).mean(0))[:, 0]
     depths = ((point - centres) * forward).sum(-1)
     rounding = 1e-9 * np.abs(poses[:, :3, 3]).max()  # a camera that only turns has its own centre for the point
-    return float(depths.mean()) if depths.min() > rounding else 1.0
+    return float(depths.mean()) if depths.min() > rounding else None

@@ -16,7 +16,7 @@ FORBIDDEN = {
     # Inside Blender the add-on has another name, and the protocol is a part of it: their imports are relative.
     "blender_addon": OURS | {"torch", "diffusers", "transformers"},
 }
-PROTOCOL_FOR_CVD = {"files", "geometry", "models", "places", "settings", "takes"}
+PROTOCOL_FOR_CVD = {"files", "geometry", "models", "places", "ranges", "scale", "settings", "takes"}
 """The modules of `protocol` that the model library shares with Blender; it knows nothing of messages and sockets."""
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from ..blender_types import camera_data, camera_settings
 from ..protocol.geometry import sample_times
 from ..service.submission import CameraExport
-from .camera_model import CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
+from .camera_model import Array, CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
+from .rays import RenderedScene
+from .target import measured_frames, ray_directions, seen_distance
 
 FRAME_COUNT = 16
 """Frames of a video unless the scene's settings say otherwise."""
@@ -50,7 +52,8 @@ def export_cameras(
 ) -> CameraExport:
     """The cameras at `frame_count` times, spread over the frame range of the context's scene with both of its ends.
 
-    It steps through these frames, as scrubbing does, and returns to where the scene was.
+    It steps through these frames, as scrubbing does, and returns to where the scene was. In some of them it measures
+    how far away is what the cameras see.
     Raises CameraRefusedError for cameras that the model cannot work with.
     """
     scene = context.scene
@@ -59,6 +62,8 @@ def export_cameras(
     times = sample_times(scene.frame_start, scene.frame_end, frame_count)
     c2w = np.empty((len(cameras), frame_count, 4, 4))
     K = np.empty((len(cameras), frame_count, 3, 3))
+    measured = measured_frames(len(cameras), frame_count)
+    depths: list[Array] = []
     before = scene.frame_current, scene.frame_subframe
     try:
         for index, time in enumerate(times):
@@ -68,10 +73,12 @@ def export_cameras(
                 evaluated = _evaluated(camera, depsgraph)
                 c2w[view, index] = camera_to_world(np.array(evaluated.matrix_world), camera.name)
                 K[view, index] = intrinsics(lens_of(camera_data(evaluated)), size)
+            if index in measured:
+                depths += _seen_depths(scene, depsgraph, cameras, c2w[:, index], K[:, index])
     finally:
         scene.frame_set(before[0], subframe=before[1])
     names = tuple(camera.name for camera in cameras)
-    return CameraExport(names, c2w, K, size.width, size.height, size.aspect)
+    return CameraExport(names, c2w, K, size.width, size.height, size.aspect, seen_distance(depths))
 
 
 def check_cameras(scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> None:
@@ -96,6 +103,19 @@ def check_cameras(scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -
                 f"Cameras “{other}” and “{camera.name}” share their data and cannot show different images.",
                 "Use Object > Relations > Make Single User > Object & Data.",
             )
+
+
+def _seen_depths(
+    scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph, cameras: Sequence[bpy.types.Object], c2w: Array, K: Array
+) -> list[Array]:
+    """Depths of what each camera sees in the scene's present frame. c2w: (V, 4, 4), K: (V, 3, 3)."""
+    rendered, size = RenderedScene(scene, depsgraph), render_size(scene)
+    found = []
+    for camera, pose, lens in zip(cameras, c2w, K, strict=True):
+        data = camera_data(camera.evaluated_get(depsgraph))
+        directions = ray_directions(pose, lens, (size.height, size.width))
+        found.append(rendered.depths(pose, directions, data.clip_start, data.clip_end))
+    return found
 
 
 def _evaluated(camera: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.types.Object:

@@ -37,7 +37,9 @@ def build_shot(prompt: str) -> bpy.types.Scene:
     scene.render.resolution_x = scene.render.resolution_y = RESOLUTION
     scene.render.resolution_percentage = 100
     scene.view_settings.view_transform = "Standard"  # type: ignore[assignment]  # the stubs know no configuration
-    scene_settings(scene).prompt = prompt
+    settings = scene_settings(scene)
+    settings.prompt = prompt
+    settings.target_distance = 1.0  # the point looked at is in the air, where no ray meets a surface
     _add_ground(scene)
     for name, (right, up) in VIEWS.items():
         camera = _add_camera(scene, name, right, up)

@@ -19,6 +19,7 @@ from ..sampling import sampling_settings
 from ..service.state import BackendState
 from ..service.submission import Submission
 from ..takes.importing import TakeTarget, import_take
+from .measuring import keep_measurement
 
 
 class Generate(bpy.types.Operator):
@@ -90,6 +91,7 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
     scene = context.scene
     settings = scene_settings(scene)
     exported = export_cameras(context, cameras, settings.frames)
+    keep_measurement(scene, exported)
     return Submission(
         cameras=exported,
         scene=SceneSpan(
@@ -102,6 +104,7 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
         size=(settings.height, settings.width) if settings.size_mode == "CUSTOM" else None,
         output_folder=output_folder(context),
         take_folder=Path(bpy.path.abspath(folder)) if folder else None,
+        target_distance=settings.target_distance or None,
     )
 
 

@@ -14,6 +14,7 @@ from ..problem import Problem
 from ..protocol.settings import SETTINGS
 from ..service.state import BackendState, State
 from ..service.submission import automatic_size
+from .scale import draw_scale
 
 _BACKEND_ICONS = {
     BackendState.STOPPED: "RADIOBUT_OFF",
@@ -45,6 +46,7 @@ class SidebarPanel(bpy.types.Panel):
         state = runtime.session.state
         _draw_backend(layout, state)
         _draw_cameras(layout, context.scene)
+        draw_scale(layout, context.scene, state, lambda column, text, icon: _draw_text(column, text, context, icon))
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
         _draw_generate(layout, state)

@@ -41,7 +41,7 @@ class PendingJob:
             self.take = UnfinishedTake(
                 folder=claim_take_folder(chosen) if chosen else new_take_folder(submission.output_folder),
                 request=request,
-                c2w=submission.cameras.c2w,
+                c2w=submission.c2w_at(request.scale),
                 K=submission.K_at((request.height, request.width)),
                 scene=submission.scene,
             )

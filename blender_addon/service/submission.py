@@ -10,9 +10,11 @@ import msgspec
 
 from ..cameras.camera_model import Array
 from ..problem import AddonError
-from ..protocol.geometry import MAX_SIDE, resized_intrinsics, size_of_area
+from ..protocol.geometry import MAX_SIDE, resized_intrinsics, scaled_poses, size_of_area, target_distance
 from ..protocol.messages import GenerateRequest
 from ..protocol.models import ModelInfo
+from ..protocol.ranges import motions
+from ..protocol.scale import Scale, choose_scale
 from ..protocol.settings import SETTINGS, SamplingSettings
 from ..protocol.takes import SceneSpan
 
@@ -28,7 +30,8 @@ class CameraExport:
     """V cameras at F times.
 
     c2w: (V, F, 4, 4), OpenCV axes, scene units. K: (V, F, 3, 3) in pixels of a render of `width` x `height`.
-    aspect: width by height of what the cameras see, pixel aspect included.
+    aspect: width by height of what the cameras see, pixel aspect included. seen_distance: median distance to what they
+    see, in scene units; None where they see nothing.
     """
 
     names: tuple[str, ...]
@@ -37,6 +40,7 @@ class CameraExport:
     width: int
     height: int
     aspect: float
+    seen_distance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,8 @@ class Submission:
     scene: the scene and its frames. model: the model's name. settings: None in them stands for the model's own value.
     size: (height, width) in pixels; None for the automatic size. output_folder: where new takes go.
     take_folder: the folder for this take; None for a new one in `output_folder`.
+    target_distance: from the cameras to what they film, in scene units, as the artist sets it; None for the measured
+    one.
     """
 
     cameras: CameraExport
@@ -57,6 +63,7 @@ class Submission:
     size: tuple[int, int] | None
     output_folder: Path
     take_folder: Path | None = None
+    target_distance: float | None = None
 
     def request(self, models: Sequence[ModelInfo]) -> GenerateRequest:
         """The request for one of the models that the service offers.
@@ -84,11 +91,25 @@ class Submission:
             height=height,
             model=model.name,
             settings=known_settings(self.settings, model),
+            scale=self._scale(model).factor,
         )
+
+    def c2w_at(self, scale: float) -> Array:
+        """c2w (V, F, 4, 4) in the model's units. scale: of the request."""
+        return scaled_poses(self.cameras.c2w, scale)
 
     def K_at(self, size: tuple[int, int]) -> Array:
         """K (V, F, 3, 3) of images of `size`, (height, width) in pixels, that fill the cameras' views."""
         return resized_intrinsics(self.cameras.K, (self.cameras.height, self.cameras.width), size)
+
+    def _scale(self, model: ModelInfo) -> Scale:
+        return choose_scale(
+            float(motions(self.cameras.c2w).max()),
+            asked=self.target_distance,
+            seen=self.cameras.seen_distance,
+            axes=target_distance(self.cameras.c2w),
+            learned=model.learned,
+        )
 
     def _chosen(self, models: Sequence[ModelInfo]) -> ModelInfo:
         for model in models:

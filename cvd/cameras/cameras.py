@@ -15,7 +15,9 @@ from protocol.geometry import (
     interpolated_poses,
     resized_intrinsics,
     sample_times,
+    scaled_poses,
 )
+from protocol.ranges import motions
 
 from ..errors import CameraError, RequestError
 
@@ -126,13 +128,11 @@ class Cameras:
 
     def largest_motion(self) -> float:
         """The largest distance of a camera from its view's first camera, in scene units."""
-        return float(np.linalg.norm(self.c2w[..., :3, 3] - self.c2w[:, :1, :3, 3], axis=-1).max())
+        return float(motions(self.c2w).max())
 
     def scaled(self, factor: float) -> Cameras:
         """The same trajectories in other units: distances times `factor`."""
-        c2w = self.c2w.copy()
-        c2w[..., :3, 3] *= factor
-        return Cameras(c2w, self.K, self.height, self.width)
+        return Cameras(scaled_poses(self.c2w, factor), self.K, self.height, self.width)
 
     def relative_to_first_frame(self) -> Array:
         """(V, F, 4, 4): every view's poses in the coordinates of its own first frame, as in CameraCtrl's training."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocol.geometry import PATTERNS, size_of_area
-from protocol.models import ModelInfo
+from protocol.geometry import PATTERNS, size_of_area, target_distance
+from protocol.models import LearnedMotion, ModelInfo
+from protocol.ranges import range_findings
+from protocol.scale import choose_scale
 
 from ..cameras.cameras import Cameras
 from ..cameras.files import cameras_from_realestate, read_colmap, read_transforms
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 TEXT_FILES_ONLY = ("reverse", "source_aspect", "common_world", "legacy_intrinsics")
 
 FRAMES = 16
+AUTO = "auto"
+"""Value of --scale that stands for the cameras' own target distance."""
+
 PATTERN_SIZE = 256
 """Width and height of a pattern's images if no model is given."""
 
@@ -65,9 +70,10 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--scale",
-        type=float,
+        type=_scale,
         metavar="X",
-        help="scale all cameras so that the largest motion from a first frame is X (CameraCtrl learned about 0.1 to 2)",
+        help="scale all cameras: with auto, what they look at is 1 away; with a number, the largest motion from a "
+        "first frame is X (default: the files' units)",
     )
 
 
@@ -109,10 +115,25 @@ def load_cameras(
     else:
         cameras = _sized_files(arguments, size, model, remarks)
         cameras = cameras if frames is None else cameras.resampled(frames)
-    factor = _scale_factor(cameras, arguments.scale, remarks) if anchor is None else anchor.record.scale
+    if anchor is None:
+        factor = _scale_factor(cameras, arguments.scale, None if model is None else model.learned, remarks)
+    else:
+        factor = anchor.record.scale
     if anchor is not None and factor != 1:
         remarks.append(f"Scaled by {factor:.4g}, as the finished views are.")
     return ChosenCameras(cameras.scaled(factor), factor, tuple(remarks))
+
+
+def range_warnings(cameras: Cameras, model: ModelInfo, arguments: argparse.Namespace) -> list[str]:
+    """Lines for the user on what of the cameras the model has not learned. cameras: all of a take, in its units."""
+    if model.learned is None:
+        return []
+    found = range_findings(cameras.c2w, cameras.K, (cameras.height, cameras.width), model.learned)
+    in_file_units = arguments.scale is None and arguments.pattern is None and arguments.anchor is None
+    units = "If the files have units of their own, use --scale auto."
+    return [
+        f"{each.text} {units if in_file_units and each.quantity != 'field_of_view' else each.hint}" for each in found
+    ]
 
 
 def camera_arguments(arguments: argparse.Namespace) -> dict[str, object]:
@@ -211,15 +232,43 @@ def _model_size(height: int, width: int, model: ModelInfo) -> tuple[int, int]:
     return size_of_area(width / height, model.sizes.native, model.sizes.multiple)
 
 
-def _scale_factor(cameras: Cameras, largest: float | None, remarks: list[str]) -> float:
+def _scale(text: str) -> float | str:
+    """The value of --scale."""
+    try:
+        return AUTO if text == AUTO else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is neither {AUTO} nor a number') from None
+
+
+def _scale_factor(
+    cameras: Cameras, asked: float | str | None, learned: LearnedMotion | None, remarks: list[str]
+) -> float:
     motion = cameras.largest_motion()
     remarks.append(f"The cameras move at most {motion:.3g} units from their first frames.")
-    if largest is None:
+    if asked is None:
         return 1.0
-    if not 0 < largest < math.inf or motion == 0:
-        raise RequestError(f"Cameras that move {motion:.3g} cannot be scaled to {largest:.3g}.", "Leave --scale out.")
-    remarks.append(f"Scaled by {largest / motion:.4g}, so that they move at most {largest:.3g}.")
-    return largest / motion
+    if isinstance(asked, str):
+        return _automatic_factor(cameras, learned, remarks)
+    if not 0 < asked < math.inf or motion == 0:
+        raise RequestError(f"Cameras that move {motion:.3g} cannot be scaled to {asked:.3g}.", "Leave --scale out.")
+    remarks.append(f"Scaled by {asked / motion:.4g}, so that they move at most {asked:.3g}.")
+    return asked / motion
+
+
+def _automatic_factor(cameras: Cameras, learned: LearnedMotion | None, remarks: list[str]) -> float:
+    """1 / target distance, by the cameras' axes."""
+    motion = cameras.largest_motion()
+    scale = choose_scale(motion, axes=target_distance(cameras.c2w), learned=learned)
+    if scale.source == "axes":
+        remarks.append(f"Scaled by {scale.factor:.4g}: what they look at is {scale.distance:.3g} units away.")
+    elif scale.source == "motion":
+        largest = scale.factor * motion
+        remarks.append(
+            f"Scaled by {scale.factor:.4g}, so that they move at most {largest:.3g}: their axes do not meet."
+        )
+    else:
+        remarks.append("Not scaled: their axes do not meet.")
+    return scale.factor
 
 
 def _parse_size(text: str | None, option: str) -> tuple[int, int] | None:

@@ -90,7 +90,7 @@ def _print_measures(cameras: Cameras) -> None:
     # Headings have two lines so that every row has one in a terminal of 80 columns.
     headings = ("view", "frames", "size", "largest\nmotion", "field of view", "from view 0\nin frame 0", "overlap")
     table = Table(*(Column(heading, no_wrap=True) for heading in headings), box=box.SIMPLE)
-    distance = target_distance(cameras.c2w)
+    distance = target_distance(cameras.c2w) or 1.0
     for view in range(cameras.views):
         low, high = _fields_of_view(cameras, view)
         path = cameras.c2w[view, :, :3, 3]

@@ -25,7 +25,7 @@ from ..request import Hooks, Output, Progress, Request, draft_settings
 from ..takes.record import make_record
 from ..takes.takes import check_take_folder, read_take, write_take
 from ..weights.registry import Registry
-from .camera_options import add_camera_options, camera_arguments, load_cameras, output_option
+from .camera_options import add_camera_options, camera_arguments, load_cameras, output_option, range_warnings
 from .model_options import add_model_options, load_model, load_options
 from .prompts import Prompt, checked_seeds, read_prompts
 
@@ -98,6 +98,9 @@ def run(arguments: argparse.Namespace) -> None:
     for each in runs:
         _request(each, cameras, settings, finished).check(found.info)
         check_take_folder(each.folder)
+    beyond = range_warnings(cameras, found.info, arguments)
+    for warning in beyond:
+        print(f"warning: {warning}", file=sys.stderr)
     model = load_model(arguments, registry, found, options)
     reference = registry.reference(found, options)
     for number, each in enumerate(runs, 1):
@@ -117,7 +120,7 @@ def run(arguments: argparse.Namespace) -> None:
             seconds=seconds,
             scale=chosen.scale,
             anchored=() if anchor is None else anchor.record.view_names,
-            warnings=told,
+            warnings=[*beyond, *told],
             options=_options(arguments),
         )
         write_take(each.folder, output, record)

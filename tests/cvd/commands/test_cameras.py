@@ -15,12 +15,13 @@ from support.records import example_record
 from cvd import Cameras
 from cvd.cameras.files import read_colmap, read_transforms, write_colmap, write_realestate, write_transforms
 from cvd.cameras.patterns import pattern_cameras
-from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras
+from cvd.commands.camera_options import add_camera_options, camera_arguments, load_cameras, range_warnings
 from cvd.commands.cli import main
 from cvd.errors import CVDError
 from cvd.request import Output
 from cvd.takes.takes import FinishedTake
 from cvd.weights.model_info import OFFICIAL_INFO
+from protocol.geometry import target_distance
 from protocol.models import ModelInfo, SizeRule
 
 
@@ -186,6 +187,74 @@ def test_scale_is_told_and_kept_for_more_views(shot: tuple[Path, Cameras]) -> No
     again = load_cameras(options("--transforms", path), model(256, 64), take)
     assert again.scale == chosen.scale == pytest.approx(4)
     assert_same(again.cameras, chosen.cameras)
+
+
+def write_orbit(path: Path, target: float) -> Cameras:
+    """Two views that look at a point `target` units ahead of where both start, and move by half of that."""
+    cameras = pattern_cameras("circle", 2, 64, 64, frames=5).scaled(target)
+    write_transforms(path, cameras)
+    return cameras
+
+
+def write_tracks(path: Path, length: float) -> None:
+    """A view that moves ahead, without a turn."""
+    cameras = pattern_cameras("circle", 1, 64, 64, frames=5)
+    c2w = np.tile(np.eye(4), (1, 5, 1, 1))
+    c2w[..., 2, 3] = np.linspace(0, length, 5)
+    write_transforms(path, Cameras(c2w, cameras.K, 64, 64))
+
+
+@pytest.mark.parametrize("target", [0.01, 9.6, 4000.0])
+def test_automatic_scale_puts_what_cameras_look_at_one_unit_away(tmp_path: Path, target: float) -> None:
+    cameras = write_orbit(tmp_path / "transforms.json", target)
+    chosen = load_cameras(
+        options("--transforms", tmp_path / "transforms.json", "--scale", "auto", "--frames", 5), model()
+    )
+    assert 1 / chosen.scale == pytest.approx(target_distance(cameras.c2w))
+    assert 1 / chosen.scale == pytest.approx(target, rel=0.1)
+    assert chosen.cameras.largest_motion() == pytest.approx(0.5, rel=0.1)
+    assert any(f"{1 / chosen.scale:.3g} units away" in remark for remark in chosen.remarks)
+
+
+def test_automatic_scale_without_a_target_goes_by_the_motion(tmp_path: Path) -> None:
+    path = tmp_path / "transforms.json"
+    write_tracks(path, 40.0)
+    given = options("--transforms", path, "--scale", "auto")
+    middle = (OFFICIAL_INFO.learned.motion.low + OFFICIAL_INFO.learned.motion.high) / 2
+    assert load_cameras(given, model()).cameras.largest_motion() == pytest.approx(middle)
+    # Without a model, and for cameras that stand still, there is nothing to go by.
+    for chosen in (
+        load_cameras(given),
+        load_cameras(options("--pattern", "circle", "--camera-dist", 0, "--scale", "auto")),
+    ):
+        assert chosen.scale == 1
+        assert "Not scaled" in chosen.remarks[-1]
+
+
+def test_what_the_model_has_not_learned_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "transforms.json"
+    write_orbit(path, 9.6)
+
+    def warnings(*words: object) -> list[str]:
+        given = argparse.Namespace(**vars(options(*words)), anchor=None)
+        return range_warnings(load_cameras(given, model()).cameras, model(), given)
+
+    moves, apart = warnings("--transforms", path)
+    assert moves.startswith("View 0 moves 4.8 target distances. The model learned up to 3.")
+    assert apart.startswith("View 0 and View 1 come apart by 9.6")
+    assert "--scale auto" in moves
+    assert "--scale auto" in apart
+    assert warnings("--transforms", path, "--scale", "auto") == []
+    assert "--scale" not in warnings("--transforms", path, "--scale", 4)[0]
+    assert "--scale" not in warnings("--pattern", "circle", "--camera-dist", 4)[0]
+    untold = msgspec.structs.replace(model(), learned=None)
+    assert range_warnings(pattern_cameras("circle", 2, 64, 64, 3, 9.0), untold, options("--pattern", "circle")) == []
+
+
+def test_a_scale_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        options("--pattern", "circle", "--scale", "atuo")
+    assert '"atuo" is neither auto nor a number' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

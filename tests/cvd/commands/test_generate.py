@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import imageio.v3 as iio
+import msgspec
 import numpy as np
 import pytest
 import rich.progress
@@ -16,6 +17,7 @@ from cvd.cameras.files import read_transforms, write_transforms
 from cvd.cameras.patterns import pattern_cameras
 from cvd.commands.cli import main
 from cvd.sampling.denoise import unet_calls
+from cvd.weights.model_info import OFFICIAL_INFO, read_info, write_info
 from protocol.settings import SamplingSettings
 from protocol.takes import latents_path, read_record
 
@@ -128,6 +130,29 @@ def test_anchored_views_keep_their_bytes(generate: tuple[str | Path, ...], tmp_p
         name = f"view_{view:02d}/0004.png"
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert (tmp_path / "b" / "view_02" / "0004.png").is_file()
+
+
+def test_cameras_that_the_model_has_not_learned_are_told_and_recorded(
+    tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In metres with a warning that names the remedy; with the remedy without one."""
+    shutil.copytree(tiny_model_folder, tmp_path / "model")
+    info = read_info(tmp_path / "model")
+    write_info(tmp_path / "model", msgspec.structs.replace(info, learned=OFFICIAL_INFO.learned))
+    write_transforms(tmp_path / "transforms.json", pattern_cameras("circle", 2, 32, 32, frames=3).scaled(9.6))
+    files = ("--transforms", tmp_path / "transforms.json", "--frames", "3", "--size", "32x32")
+    metres = ("generate", "--model", tmp_path / "model", "--steps", "1", *files)
+    assert run(*metres, "--out", tmp_path / "a") == 0
+    first, second = capsys.readouterr().err.strip().splitlines()
+    assert first.startswith("warning: View 0 moves 4.8 target distances.")
+    assert "--scale auto" in second
+    assert [f"warning: {text}" for text in read_record(tmp_path / "a").warnings] == [first, second]
+    assert run(*metres, "--scale", "auto", "--out", tmp_path / "b") == 0
+    assert capsys.readouterr().err == ""
+    record = read_record(tmp_path / "b")
+    assert record.warnings == ()
+    assert record.scale == pytest.approx(1 / 9.6, rel=0.1)
+    assert record.options["cameras"]["scale"] == "auto"
 
 
 @pytest.mark.slow
