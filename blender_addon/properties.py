@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -15,6 +16,7 @@ from .protocol.models import STARTER_NAME
 from .protocol.settings import SETTINGS, Setting
 from .sampling import OWN_CHOICE
 from .takes import importing as takes
+from .takes.places import folder_of_collection
 
 RELATIVE_PATH: Any = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
 """Options of a path that may start at the .blend file's folder ("//"); Blender before 5.0 allows that of every path."""
@@ -30,6 +32,18 @@ LARGEST_INT = 2**31 - 1
 def _visibility_changed(settings: SceneSettings, context: bpy.types.Context) -> None:
     scene: Any = settings.id_data
     takes.apply_visibility(scene)
+
+
+def _shown_folder(settings: SceneSettings) -> str:
+    """The folder of the take that is shown; empty if there is none."""
+    folder = folder_of_collection(settings.shown_take)
+    return str(folder) if folder else ""
+
+
+def _show_folder(settings: SceneSettings, folder: str) -> None:
+    """Show a take that has been imported; none of them for another folder."""
+    scene: Any = settings.id_data
+    settings.shown_take = takes.collection_of(scene, Path(bpy.path.abspath(folder)))
 
 
 def _offered_models(settings: SceneSettings, context: bpy.types.Context, text: str) -> list[str]:
@@ -105,11 +119,23 @@ class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         options=RELATIVE_PATH,
     )
-    take: StringProperty(name="Take", description="Folder of the take that is shown")
+    take: StringProperty(
+        name="Take",
+        description="Folder of the take that is shown. Set it to show another take of the scene",
+        get=_shown_folder,
+        set=_show_folder,
+    )
+    shown_take: PointerProperty(type=bpy.types.Collection, name="Shown Take", update=_visibility_changed)
     show_planes: BoolProperty(
-        name="Planes",
-        description="Show the frames on a plane in front of each camera, in viewports and renders",
+        name="In Viewport",
+        description="Show the frames in front of each camera, in every kind of shading. Renders do not show them",
         default=True,
+        update=_visibility_changed,
+    )
+    show_in_renders: BoolProperty(
+        name="In Renders",
+        description="Fill each camera's renders with its frames, in place of the scene",
+        default=False,
         update=_visibility_changed,
     )
     show_backgrounds: BoolProperty(

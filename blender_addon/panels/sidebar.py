@@ -164,11 +164,12 @@ def _draw_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     header.label(text="Frames")
     if body is None:
         return
-    if settings.take:
+    if settings.shown_take:
         row = body.row(align=True)
         row.prop(settings, "show_planes", toggle=True, icon="IMAGE_PLANE")
         row.prop(settings, "show_backgrounds", toggle=True, icon="VIEW_CAMERA")
-        if scene.view_settings.view_transform not in TRUE_COLOUR_TRANSFORMS:
+        row.prop(settings, "show_in_renders", toggle=True, icon="RENDER_STILL")
+        if settings.show_in_renders and scene.view_settings.view_transform not in TRUE_COLOUR_TRANSFORMS:
             body.label(text=f"{scene.view_settings.view_transform} shifts their colours in renders", icon="INFO")
     body.operator("collaborative_cameras.import_take", icon="IMPORT")
 

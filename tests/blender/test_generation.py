@@ -107,6 +107,7 @@ def test_generate_to_pixels(shot: bpy.types.Scene, session, addon: ModuleType, t
     for view in range(3):
         assert np.load(folder / f"view_{view:02d}" / "latents.npy").shape == (4, FRAMES, SIZE // 8, SIZE // 8)
 
+    shot.collaborative_cameras.show_in_renders = True
     for view, name in enumerate(record.view_names):
         for frame, number in ((1, 1), (24, 8), (48, 16)):
             expected = read_png(folder / f"view_{view:02d}" / f"{number:04d}.png")
@@ -139,8 +140,9 @@ def test_cameras_may_be_renamed_and_deleted_meanwhile(shot: bpy.types.Scene, run
     shot.objects["Left"].name = "Renamed"
     bpy.data.objects.remove(shot.objects["Right"])
     running.wait(timeout=TIMEOUT)
-    assert [child.name for child in shot.objects["Renamed"].children] == ["take_0001 Renamed"]
-    assert len(shot.collection.children["take_0001"].objects) == 1
+    made = ["take_0001 Renamed", "take_0001 Renamed in renders"]
+    assert sorted(child.name for child in shot.objects["Renamed"].children) == made
+    assert sorted(shot.collection.children["take_0001"].objects.keys()) == made
 
 
 def test_a_closed_file_leaves_the_take_on_disk(shot: bpy.types.Scene, running, tmp_path: Path) -> None:
