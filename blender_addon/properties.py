@@ -115,7 +115,7 @@ class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
     height: IntProperty(name="Height", description="Height in pixels", default=256, min=8, max=4096, step=64)
     output_folder: StringProperty(
         name="Output",
-        description="Folder for the takes of this scene. Empty: the folder in the add-on's preferences",
+        description="Folder for the takes of this scene. Empty: that of the preferences, or takes beside the file",
         subtype="DIR_PATH",
         options=RELATIVE_PATH,
     )

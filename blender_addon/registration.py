@@ -2,8 +2,9 @@
 
 from . import panels, preferences, properties, runtime
 from .operators import backend, generation, problems, takes
+from .takes import moving
 
-MODULES = (preferences, properties, runtime, backend, generation, problems, takes, panels)
+MODULES = (preferences, properties, runtime, moving, backend, generation, problems, takes, panels)
 
 
 def register() -> None:

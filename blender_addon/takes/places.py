@@ -31,6 +31,12 @@ def folder_of_collection(collection: bpy.types.Collection | None) -> Path | None
     return next((folder for folder in map(folder_of, images) if folder), None)
 
 
+def folder_of_unsaved_files() -> Path:
+    """Where takes of files that are not saved wait for their file: in the user's documents, or else the home folder."""
+    documents = Path.home() / "Documents"
+    return (documents if documents.is_dir() else Path.home()) / "Collaborative Cameras" / "takes"
+
+
 def is_same_folder(first: Path, second: Path) -> bool:
     """Whether two paths lead to the same place, links followed. It need not exist."""
     return os.path.normcase(os.path.realpath(first)) == os.path.normcase(os.path.realpath(second))

@@ -309,9 +309,3 @@ def test_stopping_the_backend_during_a_job_ends_the_wait(shot, session) -> None:
     bpy.ops.collaborative_cameras.stop_backend()
     with pytest.raises(Exception, match="the generation is lost"):
         session.wait(timeout=TIMEOUT)
-
-
-def test_a_relative_output_folder_needs_a_saved_file(shot, addon: ModuleType) -> None:
-    shot.collaborative_cameras.output_folder = "//takes"
-    with pytest.raises(RuntimeError, match="not saved yet"):
-        bpy.ops.collaborative_cameras.generate()

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
 import bpy
 import numpy as np
 import pytest
-from blender.places import MODULE
 from blender.scenes import add_camera, random_take, read_png, render
+from blender.written_takes import FRAMES, SIZE, nearest, write_take
 from mathutils import Matrix, Vector
-
-FRAMES = 16
-SIZE = 12
-
-
-def write_take(folder: Path, names: list[str], start: int | None, end: int | None, seed: int = 0) -> np.ndarray:
-    """A take of random pixels, as the add-on writes one, or the command line if it has no range.
-
-    Returns its frames (V, F, H, W, 3).
-    """
-    takes, messages, models, settings = (
-        importlib.import_module(f"{MODULE}.protocol.{name}") for name in ("takes", "messages", "models", "settings")
-    )
-    images = random_take(folder, len(names), FRAMES, SIZE, SIZE, seed)
-    own = settings.SamplingSettings(num_inference_steps=1, guidance_scale=5.0)
-    record = takes.record_of(
-        messages.GenerateRequest(prompt="", view_names=tuple(names), width=SIZE, height=SIZE),
-        np.tile(np.eye(4), (len(names), FRAMES, 1, 1)),
-        np.tile(np.eye(3), (len(names), FRAMES, 1, 1)),
-        made=messages.MadeWith(
-            settings=own, model=models.ModelReference(name="tiny", family="cvd", sha256=""), software="test"
-        ),
-        created=0.0,
-        seconds=1.0,
-        job_id=None,
-        files=takes.take_files(folder),
-        scene=start and takes.SceneSpan(name="Scene", frame_start=start, frame_end=end, aspect=1.0),
-    )
-    takes.write_record(folder, record)
-    return images
-
-
-def nearest(frame: int, start: int, end: int) -> int:
-    """The frame that has to show, by looking at all of them."""
-    times = np.linspace(start, end, FRAMES)
-    return int(np.abs(times - frame).argmin())
 
 
 @pytest.fixture
