@@ -126,6 +126,9 @@ class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
         set=_show_folder,
     )
     shown_take: PointerProperty(type=bpy.types.Collection, name="Shown Take", update=_visibility_changed)
+    new_take: PointerProperty(
+        type=bpy.types.Collection, name="New Take", description="The take that was made last, until it is looked at"
+    )
     show_planes: BoolProperty(
         name="In Viewport",
         description="Show the frames in front of each camera, in every kind of shading. Renders do not show them",

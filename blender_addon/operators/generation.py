@@ -108,6 +108,8 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
 def _show(target: TakeTarget, folder: Path) -> Iterator[None]:
     """Show a finished take where it was asked for, one step at a time."""
     yield from import_take(target.scene(), folder, target.cameras())
+    settings = scene_settings(target.scene())
+    settings.new_take = settings.shown_take
     runtime.push_undo_step("Generate")
 
 

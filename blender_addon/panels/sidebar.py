@@ -14,6 +14,8 @@ from ..problem import Problem
 from ..protocol.settings import SETTINGS
 from ..service.state import BackendState, State
 from ..service.submission import automatic_size
+from ..takes.places import folder_of_collection
+from ..takes.take_folder import take_title
 
 _BACKEND_ICONS = {
     BackendState.STOPPED: "RADIOBUT_OFF",
@@ -52,6 +54,7 @@ class SidebarPanel(bpy.types.Panel):
             _draw_text(layout.box().column(align=True), warning, context, "INFO")
         if state.problem:
             _draw_problem(layout, state.problem, context)
+        _draw_new_take(layout, context.scene)
         _draw_take(layout, context.scene)
 
 
@@ -158,13 +161,28 @@ def _draw_problem(layout: bpy.types.UILayout, problem: Problem, context: bpy.typ
     row.operator("collaborative_cameras.dismiss_problem", text="", icon="X")
 
 
+def _draw_new_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    folder = folder_of_collection(scene_settings(scene).new_take)
+    if folder is None:
+        return
+    box = layout.box()
+    box.label(text=f"{take_title(folder)} is ready", icon="CHECKMARK")
+    row = box.row()
+    row.scale_y = 1.5
+    row.operator("collaborative_cameras.show_take", text="Show It", icon="PLAY")
+
+
 def _draw_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     settings = scene_settings(scene)
     header, body = layout.panel("collaborative_cameras_take", default_closed=False)
     header.label(text="Frames")
     if body is None:
         return
-    if settings.shown_take:
+    folder = folder_of_collection(settings.shown_take)
+    if folder:
+        row = body.row(align=True)
+        row.label(text=take_title(folder))
+        row.operator("collaborative_cameras.show_take", text="", icon="PLAY")
         row = body.row(align=True)
         row.prop(settings, "show_planes", toggle=True, icon="IMAGE_PLANE")
         row.prop(settings, "show_backgrounds", toggle=True, icon="VIEW_CAMERA")

@@ -26,3 +26,10 @@ def new_view_object(
     obj[NUMBER_KEY] = view
     collection.objects.link(obj)
     return obj
+
+
+def cameras_of(collection: bpy.types.Collection) -> list[bpy.types.Object]:
+    """The cameras that a take's collection shows frames for, in the order of the views."""
+    pictures = [obj for obj in collection.objects if obj.type == "EMPTY" and obj.get(NUMBER_KEY) is not None]
+    parents = [picture.parent for picture in sorted(pictures, key=lambda picture: picture[NUMBER_KEY])]
+    return [parent for parent in parents if parent and parent.type == "CAMERA"]

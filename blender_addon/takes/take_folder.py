@@ -16,6 +16,12 @@ class TakeFolderError(AddonError):
     code = "take_folder"
 
 
+def take_title(folder: Path) -> str:
+    """A take's name for people: "Take 3" for a numbered folder, else the folder's name in quotation marks."""
+    match = re.fullmatch(r"take_(\d+)", folder.name)
+    return f"Take {int(match[1])}" if match else f"“{folder.name}”"
+
+
 def new_take_folder(parent: Path) -> Path:
     """Create the next numbered folder in `parent`: `take_0001`, `take_0002` and so on. Raises OSError."""
     parent.mkdir(parents=True, exist_ok=True)

@@ -130,6 +130,7 @@ def test_the_same_seed_gives_the_same_bytes(shot: bpy.types.Scene, running) -> N
 def test_a_script_names_the_takes_folder(shot: bpy.types.Scene, running, tmp_path: Path) -> None:
     bpy.ops.collaborative_cameras.generate(folder=str(tmp_path / "v001"))
     assert running.wait(timeout=TIMEOUT) == tmp_path / "v001"
+    assert shot.collaborative_cameras.new_take.name == "v001"
     bpy.ops.collaborative_cameras.generate(folder=str(tmp_path / "v001"))
     with pytest.raises(Exception, match="holds a take already"):
         running.wait(timeout=TIMEOUT)

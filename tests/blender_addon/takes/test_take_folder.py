@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from blender_addon.takes import take_folder
-from blender_addon.takes.take_folder import TakeFolderError, claim_take_folder, move_take_folder, new_take_folder
+from blender_addon.takes.take_folder import (
+    TakeFolderError,
+    claim_take_folder,
+    move_take_folder,
+    new_take_folder,
+    take_title,
+)
 
 
 def test_takes_are_numbered_after_the_highest_there_is(tmp_path: Path) -> None:
@@ -35,6 +41,11 @@ def test_frames_of_a_take_that_failed_are_not_mixed_with_new_ones(tmp_path: Path
 def test_other_files_may_be_there(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert claim_take_folder(tmp_path) == tmp_path
+
+
+@pytest.mark.parametrize(("name", "title"), [("take_0003", "Take 3"), ("take_0120", "Take 120"), ("v001", "“v001”")])
+def test_takes_have_a_title_for_people(name: str, title: str) -> None:
+    assert take_title(Path("takes") / name) == title
 
 
 def take_in(parent: Path, content: str) -> Path:
