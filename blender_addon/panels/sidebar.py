@@ -11,9 +11,11 @@ from .. import runtime
 from ..blender_types import camera_settings, registration_of, scene_settings
 from ..cameras.export import render_size, scene_cameras
 from ..problem import Problem
+from ..protocol.geometry import fitting_part
+from ..protocol.models import ModelInfo
 from ..protocol.settings import SETTINGS
 from ..service.state import BackendState, State
-from ..service.submission import automatic_size
+from ..service.submission import aspect_problem, automatic_size
 from ..takes.places import folder_of_collection
 from ..takes.take_folder import take_title
 
@@ -116,10 +118,27 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
     if settings.size_mode == "CUSTOM":
         column.prop(settings, "width")
         column.prop(settings, "height")
-    elif model is not None:
-        height, width = automatic_size(render_size(scene).aspect, model)
-        column.label(text=f"{width} x {height} px")
+    _draw_size(column, scene, model)
     body.prop(settings, "output_folder")
+
+
+def _draw_size(layout: bpy.types.UILayout, scene: bpy.types.Scene, model: ModelInfo | None) -> None:
+    """The size of the frames, and what of them the cameras see."""
+    settings, aspect = scene_settings(scene), render_size(scene).aspect
+    problem = aspect_problem(aspect)
+    if problem:
+        layout.label(text=problem, icon="ERROR")
+        return
+    if settings.size_mode == "CUSTOM":
+        size = settings.height, settings.width
+    elif model is not None:
+        size = automatic_size(aspect, model)
+        layout.label(text=f"{size[1]} x {size[0]} px")
+    else:
+        return
+    height, width = (round(length) for length in fitting_part(aspect, size))
+    if (height, width) != size:
+        layout.label(text=f"Cameras see {width} x {height} of it", icon="INFO")
 
 
 def _draw_generate(layout: bpy.types.UILayout, state: State) -> None:

@@ -77,11 +77,6 @@ class Session:
         return self._link is not None or bool(self._imports)
 
     @property
-    def importing(self) -> bool:
-        """Whether a finished take is being shown, step by step."""
-        return bool(self._imports)
-
-    @property
     def backend_started(self) -> bool:
         """Whether there is a service, or one is on its way."""
         return self._link is not None

@@ -26,7 +26,7 @@ _moved: dict[Path, Path] = {}
 @persistent
 def _on_save(blend_file: str, _: object = None) -> None:
     """Move the takes that wait for this file. What cannot be moved stays where it is, and shows as before."""
-    if not blend_file or runtime.session.importing:  # the startup file; a take that is only half shown
+    if not blend_file:  # the startup file
         return
     for scene, take in list(_waiting_takes()):
         parent = output_folder(scene, blend_file)

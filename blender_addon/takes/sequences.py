@@ -49,7 +49,7 @@ def load_sequence(take: Path, record: TakeRecord, view: int, name: str, shown_fr
     image.source = "SEQUENCE"
     image[TAKE_KEY] = True
     size = float(record.width), float(record.height)
-    return Sequence(image, view, name, shown_frame, size, size)
+    return Sequence(image, view, name, shown_frame, size, record.shown or size)
 
 
 def _loaded(take: Path, view: int) -> bpy.types.Image | None:

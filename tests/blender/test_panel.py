@@ -157,3 +157,21 @@ def test_stop_says_whether_it_ends_the_service_or_leaves_it(
     monkeypatch.setattr(addon.runtime.session, "state", states.State(backend=states.BackendState.READY, own=own))
     operator = importlib.import_module(f"{MODULE}.operators.backend").StopBackend
     assert word in operator.description(bpy.context, MagicMock())
+
+
+@pytest.mark.parametrize(
+    ("resolution", "expected"),
+    [
+        ((1920, 1080), ["192 x 128 px", "Cameras see 192 x 108 of it"]),
+        ((1000, 1000), ["128 x 128 px"]),
+        ((4000, 100), ["The render is 40 to 1; models make 4 to 1 at most."]),
+    ],
+)
+def test_the_panel_says_how_much_of_the_frames_the_cameras_see(
+    scene, addon: ModuleType, resolution: tuple[int, int], expected: list[str]
+) -> None:
+    scene.collaborative_cameras.model = "tiny"
+    scene.render.resolution_x, scene.render.resolution_y = resolution
+    coarse = tiny(addon, sizes=addon.protocol.models.SizeRule(native=128, multiple=64))
+    labels = drawn(addon, scene, (coarse,))[1]
+    assert [label for label in labels if "px" in label or "see" in label or "render" in label] == expected
