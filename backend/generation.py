@@ -28,10 +28,13 @@ from protocol.messages import ErrorInfo, MadeWith, Stage
 from protocol.wire import Bytes, describe_array, read_array
 
 from . import __version__
-from .executors.events import Progressed, RunJob, Saved, ViewFinished, Warned
+from .executors.events import Previewed, Progressed, RunJob, Saved, ViewFinished, Warned
 from .progress import Stopwatch
 
 log = logging.getLogger(__name__)
+
+PREVIEW_SECONDS = 1.0
+"""Least time between two previews of a job: they cost milliseconds."""
 
 Report = Callable[[Stage, int, int], None]
 
@@ -83,9 +86,16 @@ class Generator:
             send(Warned(job_id=job.job_id, warning=warning))
 
         state_file = Path(job.state_file)
+        save = Saver(state_file, self._save_seconds, lambda: send(Saved(job_id=job.job_id)))
+        show = Previewer(model, job.job_id, send)
+
+        def on_step(step: Step) -> None:
+            save(step)
+            show(step)
+
         hooks = Hooks(
             on_progress=lambda progress: report(progress.stage, progress.step, progress.of),
-            on_step=Saver(state_file, self._save_seconds, lambda: send(Saved(job_id=job.job_id))),
+            on_step=on_step,
             on_warning=warn,
         )
         output = model.generate(request, hooks, load_state(state_file) if state_file.exists() else None)
@@ -131,6 +141,24 @@ class Saver:
         else:
             self._on_saved()
         self._last = time.monotonic()
+
+
+class Previewer:
+    """Sends small pictures of what a step predicts, unless some were sent a short time ago."""
+
+    def __init__(self, model: VideoModel, job_id: str, send: Send) -> None:
+        self._model, self._job_id, self._send = model, job_id, send
+        self._last = 0.0
+
+    def __call__(self, step: Step) -> None:
+        """A step is over."""
+        if time.monotonic() - self._last < PREVIEW_SECONDS:
+            return
+        self._last = time.monotonic()
+        pictures = self._model.preview(step.clean())
+        if pictures is not None:
+            event = Previewed(job_id=self._job_id, step=step.state.index, of=step.of)
+            self._send(event, [encode_png(picture) for picture in pictures])
 
 
 def _request_of(job: RunJob, buffers: Sequence[Bytes]) -> Request:

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from protocol.messages import JobInfo, Message
-from protocol.payloads import pack_view
+from protocol.payloads import pack_preview, pack_view
 from protocol.wire import Bytes
 
 from .executors import Executor
-from .executors.events import Ended, Lost, Progressed, Received, Saved, ViewFinished, Warned
+from .executors.events import Ended, Lost, Previewed, Progressed, Received, Saved, ViewFinished, Warned
 from .store import Store, StoreError
 from .translation import progress_message, run_job, view_parts
 
@@ -92,6 +92,8 @@ class Run:
                 if event.warning not in self._told:
                     self._told.add(event.warning)
                     await self._tell(progress_message(event), ())
+            case Previewed():
+                await self._tell(*pack_preview(event.job_id, event.step, event.of, buffers))
             case Saved():
                 self._deaths = 0
             case ViewFinished():

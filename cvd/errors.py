@@ -1,12 +1,12 @@
-"""Errors of the model library: each says what is wrong and what to do next."""
+"""Errors of the model library. Each says what is wrong and what to do next."""
 
 from __future__ import annotations
 
 
 class CVDError(Exception):
-    """Base of all errors that a user can mend.
+    """Base of all errors that a user can correct.
 
-    `code` is stable and for programs, `message` says what is wrong, `hint` says what to do next.
+    `code` is for programs and never changes. `message` says what is wrong. `hint` says what to do next.
     """
 
     code = "cvd"
@@ -18,7 +18,7 @@ class CVDError(Exception):
 
 
 class CameraError(CVDError):
-    """Cameras that no image can be made for: wrong shapes, not rigid, not finite, impossible intrinsics."""
+    """Cameras that cannot be used: wrong shapes, not rigid, not finite, impossible intrinsics."""
 
     code = "camera"
 
@@ -30,7 +30,7 @@ class RequestError(CVDError):
 
 
 class CheckpointError(CVDError):
-    """A checkpoint that is missing, truncated, not a checkpoint, or holds other tensors than the model."""
+    """A file that is missing, truncated, not a checkpoint, or has other tensors than the model."""
 
     code = "checkpoint"
 

@@ -1,8 +1,8 @@
-"""What every model family is to the service and the command line, and the families that there are.
+"""The interface of model families for the service and the command line, and the list of families.
 
 A family is a kind of network with its own way of sampling. Collaborative Video Diffusion is the first. Another one may
-have other rules: frames of 4n + 1, latents compressed in time, flow matching, no epipolar bias, another decoder. All
-that the rest of the program knows of a model is `VideoModel`, and what `ModelInfo` says.
+have other rules: 4n + 1 frames, latents compressed in time, flow matching, no epipolar bias, another decoder. The rest
+of the program knows only a model's `VideoModel` and `ModelInfo`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from .memory import MemoryPlan
 from .request import Hooks, Output, Request
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
     from .sampling.state import SamplerState
 
 _NO_HOOKS = Hooks()
@@ -24,9 +27,9 @@ _NO_HOOKS = Hooks()
 
 @dataclass(frozen=True)
 class Estimate:
-    """How much work a request is.
+    """The amount of work of a request.
 
-    calls: of the network. frames: to decode.
+    calls: calls of the network. frames: frames to decode.
     """
 
     calls: int
@@ -35,10 +38,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What is changed about a model when it is loaded from the official files.
+    """Changes to a model that is loaded from the official files.
 
-    base_model: another Stable Diffusion 1.5 for the images, a folder or a file. adapter: whether AnimateDiff's adapter
-    is merged. lora: files, and the weight of each.
+    base_model: folder or file of another Stable Diffusion 1.5 for the images. adapter: whether AnimateDiff's adapter
+    is merged. lora: LoRA files and their weights.
     """
 
     base_model: Path | None = None
@@ -54,48 +57,54 @@ class VideoModel(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What the model is."""
+        """The description of the model."""
 
     def estimate(self, request: Request) -> Estimate:
-        """How much work a request is. Raises RequestError as `generate`."""
+        """The amount of work of a request. Raises RequestError as `generate` does."""
+
+    def preview(self, latents: torch.Tensor) -> np.ndarray | None:
+        """Small pictures (V, h, w, 3) uint8 of latents without noise, as `Step.clean` gives them.
+
+        None where the model has no quick way to make them.
+        """
 
     def generate(self, request: Request, hooks: Hooks = _NO_HOOKS, resume: SamplerState | None = None) -> Output:
         """One video per view.
 
         Args:
-            hooks: hear of the run. What they raise ends it.
-            resume: a state that `Hooks.on_step` saw in an earlier run of the same request, from which this one goes on.
-                The result has the same bytes as that of an undisturbed run.
+            hooks: functions that the run calls. Their errors end it.
+            resume: state to continue from. `Hooks.on_step` got it in an earlier run of the same request. The result has
+                the same bytes as without the interruption.
 
         Raises:
-            RequestError: the model cannot do what is asked for.
+            RequestError: the model cannot make what is asked for.
         """
 
 
 class ModelFamily(Protocol):
-    """How models of one kind are found on disk and loaded."""
+    """Finds models of one kind on disk, and loads them."""
 
     def find(self, folder: Path) -> ModelInfo | None:
-        """What the model in a folder is, without loading it; None where the folder holds no model of this family.
+        """The description of the model in a folder, without loading it; None if it is not of this family.
 
         Raises:
-            CheckpointError: it is one, and damaged.
+            CheckpointError: the model is damaged.
         """
 
     def files(self, folder: Path, options: LoadOptions) -> list[Path]:
-        """The files that loading a model reads, which its hash is made of."""
+        """The files that are read to load a model. Its hash is made of them."""
 
     def load(self, folder: Path, device: str, plan: MemoryPlan, options: LoadOptions) -> VideoModel:
         """A loaded model.
 
         Raises:
-            CheckpointError: a file is missing or does not fit. RequestError: options that the model does not have, or a
-                device that is not there.
+            CheckpointError: a file is missing or does not fit.
+            RequestError: the model does not have the options, or the device does not exist.
         """
 
 
 FAMILIES: dict[str, ModelFamily] = {}
-"""The families by name, as `ModelInfo.family` has it."""
+"""The families by their names in `ModelInfo.family`."""
 
 
 def register(name: str, family: ModelFamily) -> None:

@@ -1,4 +1,4 @@
-"""How a run trades time for memory, and the precision it computes in."""
+"""Use of memory in a run, and the precision of its numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BIAS_BUDGET = 4 * 1024**3
 class MemoryPlan:
     """How much a run keeps in memory at once. The defaults are the fastest.
 
-    precision: of weights and activations.
-    decode_batch: frames decoded in one call: enough to fill a processor, few enough for 512 x 512 on a small GPU.
+    precision: precision of weights and activations.
+    decode_batch: frames decoded in one call: enough to use a whole processor, few enough for 512 x 512 on a small GPU.
     bias_budget: bytes of epipolar biases that are kept for one set of cameras, unless one network call needs more.
-    pairs_per_call: how many pairs of views one network call takes; None: all. Fewer need less memory and give the same
-        result up to rounding.
-    offload: "model" keeps each network in main memory until it is used. It changes nothing on a processor.
+    pairs_per_call: number of pairs of views in one network call; None: all. Fewer need less memory. The result is the
+        same up to rounding.
+    offload: "model" keeps each network in main memory until it is used. On a processor it changes nothing.
     """
 
     precision: Precision = "float32"
@@ -31,5 +31,5 @@ class MemoryPlan:
 
 
 def usual_precision(device: str) -> Precision:
-    """The precision that a device is best at: half on a GPU, single on a processor."""
+    """The best precision for a device: half on a GPU, single on a processor."""
     return "float16" if device.startswith("cuda") else "float32"

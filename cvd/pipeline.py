@@ -19,7 +19,6 @@ from protocol.models import ModelInfo
 from protocol.settings import SamplingSettings, SolverName
 
 from .cameras import Cameras
-from .conditioning.conditioning import Conditioning, window_conditionings
 from .conditioning.epipolar import Slope
 from .errors import RequestError
 from .family import Estimate
@@ -27,6 +26,7 @@ from .memory import MemoryPlan
 from .models.camera_encoder import CameraPoseEncoder
 from .models.unet import CollaborativeUNet
 from .request import Hooks, Output, Pins, Progress, Request, Step
+from .sampling.conditioning import Conditioning, window_conditionings
 from .sampling.denoise import Anchors, denoise, initial_state, make_solver, official_scheduler, unet_calls
 from .sampling.draws import Draws
 from .sampling.predictor import Predictor
@@ -38,17 +38,17 @@ from .weights.configs import read_config
 from .weights.devices import DTYPES, precision_of, usable_device
 from .weights.files import empty_model, load_part
 from .weights.model_info import OFFICIAL_INFO, model_folder, read_info, vae_scale_factor, write_info
+from .weights.preview import OFFICIAL_PREVIEW, LatentPreview, read_preview
 
 
 class CollaborativeVideoPipeline:
     """Collaborative Video Diffusion: videos of one scene from several cameras (CVD, NeurIPS 2024).
 
-    The first member of the model families (`cvd.family.VideoModel`). Make one with `from_pretrained` or
-    `from_official`.
+    It is a `cvd.family.VideoModel`. Make one with `from_pretrained` or `from_official`.
 
     Attributes:
-        info: what the model is.
-        plan: how its runs use memory.
+        info: description of the model.
+        plan: use of memory in its runs.
     """
 
     def __init__(
@@ -62,11 +62,13 @@ class CollaborativeVideoPipeline:
         info: ModelInfo,
         device: torch.device | str = "cpu",
         plan: MemoryPlan = MemoryPlan(),  # noqa: B008  it is frozen
+        preview_map: LatentPreview | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.tokenizer, self.scheduler, self.info, self.plan = tokenizer, scheduler, info, plan
+        self.preview_map = preview_map
         home = self.device if plan.offload == "none" else torch.device("cpu")
-        # nn.Module's own `to`: diffusers' warns on every change of type, about modules that none of these have.
+        # `to` of nn.Module: at every change of type, that of diffusers warns about modules that these do not have.
         self.unet, self.camera_encoder, self.vae, self.text_encoder = (
             torch.nn.Module.to(model, device=home, dtype=self.dtype).eval().requires_grad_(False)
             for model in (unet, camera_encoder, vae, text_encoder)
@@ -87,15 +89,15 @@ class CollaborativeVideoPipeline:
         """Loads the files of the official release as a user downloads them.
 
         Args:
-            folder: holds StableDiffusion/{<unet_subfolder>,vae,text_encoder,tokenizer}, animatediff_mm.ckpt,
-                CameraCtrl.ckpt and CVD.ckpt; and v3_sd15_adapter.ckpt, if the adapter is to be merged here.
-            unet_subfolder, base_model, adapter, lora: the image model, see `cvd.weights.official.read_base_model`.
-            dtype: of the weights, in place of the plan's precision.
-            plan: how runs use memory; by default as fast as can be, in float32.
+            folder: folder with StableDiffusion/{<unet_subfolder>,vae,text_encoder,tokenizer}, animatediff_mm.ckpt,
+                CameraCtrl.ckpt and CVD.ckpt; and v3_sd15_adapter.ckpt, if the adapter is merged here.
+            unet_subfolder, base_model, adapter, lora: image model, see `cvd.weights.official.read_base_model`.
+            dtype: dtype of the weights; it replaces the plan's precision.
+            plan: use of memory; None: the fastest, in float32.
 
         Raises:
-            CheckpointError: a file is missing, truncated, or holds other tensors than the network; it names both.
-            RequestError: a device that is not there.
+            CheckpointError: a file is missing, truncated, or has other tensors than the network. The error names both.
+            RequestError: the device does not exist.
         """
         device, folder = usable_device(device), Path(folder)
         base = official.read_base_model(folder, unet_subfolder, base_model, adapter, lora or ())
@@ -110,6 +112,7 @@ class CollaborativeVideoPipeline:
             info=OFFICIAL_INFO,
             device=device,
             plan=_plan(plan, dtype),
+            preview_map=OFFICIAL_PREVIEW,
         )
 
     @classmethod
@@ -120,18 +123,18 @@ class CollaborativeVideoPipeline:
         device: torch.device | str = "cpu",
         plan: MemoryPlan | None = None,
     ) -> CollaborativeVideoPipeline:
-        """Loads a folder written by `save_pretrained`, or the model that comes with this package: "starter".
+        """Loads a folder that `save_pretrained` wrote, or "starter", the model of this package.
 
         Args:
-            dtype, plan: as `from_official` has them.
+            dtype, plan: as in `from_official`.
 
         Raises:
-            CheckpointError, RequestError: as `from_official`.
+            CheckpointError, RequestError: as in `from_official`.
         """
         device, folder = usable_device(device), model_folder(folder)
-        info = read_info(folder)
+        info, unet = read_info(folder), _load_component(CollaborativeUNet, folder / "unet")
         return cls(
-            unet=_load_component(CollaborativeUNet, folder / "unet"),
+            unet=unet,
             camera_encoder=_load_component(CameraPoseEncoder, folder / "camera_encoder"),
             vae=official.load_autoencoder(read_component(folder / "vae", "diffusion_pytorch_model")),
             text_encoder=official.load_text_encoder(read_component(folder / "text_encoder", "model")),
@@ -140,6 +143,7 @@ class CollaborativeVideoPipeline:
             info=info,
             device=device,
             plan=_plan(plan, dtype),
+            preview_map=read_preview(folder, unet.config.in_channels),
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -149,24 +153,26 @@ class CollaborativeVideoPipeline:
             getattr(self, name).save_pretrained(folder / name)
             config = folder / name / "config.json"
             if config.is_file():
-                # diffusers writes down where a network was loaded from, which is nobody else's business.
+                # diffusers writes where a network was loaded from, which is private.
                 entries = {key: value for key, value in read_config(config).items() if key != "_name_or_path"}
                 config.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+        if self.preview_map is not None:
+            self.preview_map.save(folder)
         write_info(folder, self.info)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of weights and activations."""
+        """dtype of weights and activations."""
         return DTYPES[self.plan.precision]
 
     @property
     def window(self) -> int:
-        """How many frames the model makes at once; longer videos are made in overlapping windows of so many."""
+        """Largest number of frames in a U-Net call. Longer videos are made in windows of this length."""
         return min(self.camera_encoder.config.max_frames, self.unet.config.motion_max_seq_length)
 
     @property
     def vae_scale_factor(self) -> int:
-        """How many pixels a latent covers in either direction; widths and heights are multiples of it."""
+        """Pixels that a latent covers in each direction. Widths and heights are multiples of it."""
         return vae_scale_factor(self.vae.config)
 
     @torch.inference_mode()
@@ -194,12 +200,12 @@ class CollaborativeVideoPipeline:
         Args:
             prompt, negative_prompt, cameras, anchors: see `Request`.
             num_inference_steps, guidance_scale, multistep, accumulate_step, seed, scheduler: see `SamplingSettings`.
-            on_step: called after every U-Net call and every batch of decoded frames; what it raises ends the run.
-            on_latents: sees the latents (V, C, F, h, w) after every timestep.
+            on_step: called after every U-Net call and every batch of decoded frames. Its errors end the run.
+            on_latents: called with the latents (V, C, F, h, w) after every timestep.
             latents, pairings, renoise, pseudo_slope: see `Pins`.
 
         Raises:
-            RequestError: as `generate`.
+            RequestError: as in `generate`.
         """
         settings = SamplingSettings(
             seed=seed,
@@ -219,7 +225,7 @@ class CollaborativeVideoPipeline:
         return self.generate(Request(prompt, cameras, negative_prompt, settings, anchors, pins), hooks)
 
     def estimate(self, request: Request) -> Estimate:
-        """How much work a request is. Raises RequestError as `generate`."""
+        """The amount of work of a request. Raises RequestError as `generate` does."""
         request.check(self.info)
         self._latent_size(request.cameras)
         cameras = request.cameras
@@ -229,6 +235,10 @@ class CollaborativeVideoPipeline:
             calls=_Schedule.of(request.resolved(self.info)).predictions() * windows,
             frames=(cameras.views - finished) * cameras.frames,
         )
+
+    def preview(self, latents: torch.Tensor) -> np.ndarray | None:
+        """Small pictures (V, h, w, 3) uint8 of latents (V, C, F, h, w); None for a model without a map for them."""
+        return None if self.preview_map is None else self.preview_map.pictures(latents)
 
     @torch.inference_mode()
     def generate(
@@ -241,13 +251,13 @@ class CollaborativeVideoPipeline:
         """Generates one video per view.
 
         Args:
-            hooks: hear of the run. What they raise ends it.
-            resume: a state that `Hooks.on_step` saw in an earlier run of the same request, from which this one goes on.
-            plan: in place of the pipeline's, of the same precision and offload.
+            hooks: functions that the run calls. Their errors end it.
+            resume: state to continue from. `Hooks.on_step` got it in an earlier run of the same request.
+            plan: plan that replaces the pipeline's, of the same precision and offload.
 
         Raises:
-            RequestError: a setting out of its range, a size that the model cannot make, or anchors that do not go with
-                the cameras or the model.
+            RequestError: a setting out of its range, a size that the model cannot make, or anchors that do not fit the
+                cameras or the model.
         """
         plan = self._checked_plan(plan)
         work = self.estimate(request)
@@ -256,7 +266,7 @@ class CollaborativeVideoPipeline:
         shape = (cameras.views, self.unet.config.in_channels, cameras.frames, *self._latent_size(cameras))
         solver = make_solver(settings.scheduler or "ddim", self.scheduler.config, schedule.steps)
         draws = Draws(settings.seed, self.device, request.pins)
-        # Drawn in a resumed run as well: the anchors' noise follows it in the stream.
+        # A resumed run draws this, too: the anchors' noise follows it in the stream.
         state = initial_state(draws.initial(shape, self.window), solver)
         held = None if anchors is None else self._held(anchors, shape[1:], draws)
         if resume is not None:
@@ -277,7 +287,7 @@ class CollaborativeVideoPipeline:
         conditionings = self._conditionings(cameras, plan)
         hooks.on_progress(Progress("encoding", 1, 1))
         with self._in_place(self.unet):
-            # The predictor, and all biases with it, must be gone when frames are decoded: nothing here keeps it.
+            # The predictor and its biases must be freed before the decoding, so no variable keeps it.
             final = denoise(
                 state,
                 solver,
@@ -317,7 +327,7 @@ class CollaborativeVideoPipeline:
         return cameras.height // factor, cameras.width // factor
 
     def _held(self, anchors: Output, shape: tuple[int, ...], draws: Draws) -> Anchors:
-        """shape: (C, F, h, w) of a view's latents."""
+        """The anchors of a run. shape: (C, F, h, w) of a view's latents."""
         finished = torch.as_tensor(anchors.latents, dtype=torch.float32, device=self.device)
         if finished.shape[1:] != shape:
             theirs, ours = (
@@ -337,7 +347,7 @@ class CollaborativeVideoPipeline:
             )
 
     def _checked_plan(self, plan: MemoryPlan | None) -> MemoryPlan:
-        """The plan of a run. Raises RequestError for one that needs the model to be loaded anew."""
+        """The plan of a run. Raises RequestError if the model must be loaded again for it."""
         if plan is None:
             return self.plan
         if (plan.precision, plan.offload) != (self.plan.precision, self.plan.offload):
@@ -345,7 +355,7 @@ class CollaborativeVideoPipeline:
         return plan
 
     def _resumed(self, state: SamplerState, shape: tuple[int, ...], draws: Draws) -> SamplerState:
-        """A state to go on from, on this device; the random streams go on from it, too."""
+        """The state on this device. The random streams continue from it, too."""
         if state.latents.shape != shape:
             raise RequestError(
                 f"The saved latents have shape {tuple(state.latents.shape)}, not {shape}.", "Start the run again."
@@ -356,7 +366,7 @@ class CollaborativeVideoPipeline:
 
     @contextlib.contextmanager
     def _in_place(self, model: torch.nn.Module) -> Iterator[None]:
-        """A network is on the device while it is used, also where it is kept in main memory otherwise."""
+        """Keeps a network on the device while it is used, even if the plan offloads it."""
         if self.plan.offload == "none":
             yield
             return
@@ -383,7 +393,7 @@ class CollaborativeVideoPipeline:
         return self.text_encoder(tokens.input_ids.to(self.device))[0]
 
     def _decode(self, latents: torch.Tensor, plan: MemoryPlan, hooks: Hooks) -> np.ndarray:
-        """(V, C, F, h, w) to (V, F, H, W, 3) in [0, 1]."""
+        """From latents (V, C, F, h, w) to videos (V, F, H, W, 3) in [0, 1]."""
         views, _, frames = latents.shape[:3]
         flat = latents.transpose(1, 2).flatten(0, 1) / self.vae.config.scaling_factor
         images = []
@@ -402,7 +412,7 @@ def _plan(plan: MemoryPlan | None, dtype: torch.dtype | None) -> MemoryPlan:
 
 @dataclass(frozen=True)
 class _Schedule:
-    """How often a run predicts the noise."""
+    """Numbers that determine how often a run predicts the noise."""
 
     steps: int
     multistep: int
@@ -418,18 +428,18 @@ class _Schedule:
         return cls(steps, multistep, accumulate)
 
     def predictions(self) -> int:
-        """Of a whole run."""
+        """Number of predictions in a whole run."""
         return unet_calls(self.steps, self.multistep, self.accumulate)
 
     def predictions_before(self, state: SamplerState) -> int:
-        """Of a run up to a state."""
+        """Number of predictions before a state."""
         return (state.index * self.multistep + state.recurrence) * self.accumulate
 
 
 def _load_component(model_class: type[Any], folder: Path) -> Any:
     """One of our own networks from its config and weights."""
     component = read_component(folder, "diffusion_pytorch_model")
-    # diffusers writes the arguments of `UNetMotionModel`, too, which follow from ours.
+    # diffusers writes the arguments of `UNetMotionModel`, too. They follow from ours.
     arguments = signature(model_class).parameters.keys() & component.config.keys()
     model = empty_model(model_class, {name: component.config[name] for name in arguments})
     load_part(model, component.tensors, lambda name: name, set(model.state_dict()), component.file)

@@ -1,4 +1,4 @@
-"""What a generation is asked for and what it gives back: known to every model family, and free of torch."""
+"""The request and the result of a generation, for every model family. Torch is not needed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ MAX_FRAMES = 128
 TRAIN_TIMESTEPS = 1000
 FEW_STEPS = 100
 NOISE_FROM = 900
-"""From this timestep on, a video's share in its latents is at most 7 % in amplitude."""
+"""Timestep from which the video is at most 7 % of its latents, in amplitude."""
 
 DRAFT_SHARE = 3
-"""A draft has this many times fewer steps."""
+"""Factor between the steps of a model and of its draft."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a generation is: `step` of `of` network calls (denoising) or frames (decoding) are done in `stage`."""
+    """Progress of a generation: `step` of `of` network calls (denoising) or frames (decoding) of `stage` are done."""
 
     stage: Literal["encoding", "denoising", "decoding"]
     step: int
@@ -44,10 +44,10 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What a generation gives.
+    """The result of a generation.
 
     videos: (V, F, H, W, 3) float32 sRGB in [0, 1]. latents: (V, C, F, h, w) float32. A latent covers the same number of
-    pixels in both directions: 8 for SD 1.5, whose C is 4.
+    pixels in both directions. For SD 1.5 this is 8, and C is 4.
     """
 
     videos: np.ndarray
@@ -56,11 +56,11 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Pins:
-    """Random draws that the caller gives, in place of the seed's. They make tests repeatable.
+    """Random draws of the caller, which replace the seed's. They make tests repeatable.
 
-    latents: initial noise (V, C, F, h, w). pairings: permutations of range(V), one for every prediction of the noise; a
-    prediction is one network call, or one for every window. renoise: gives the n-th noise of a shape. pseudo_slope: a
-    fraction of pi, or "horizontal", in place of one draw for every prediction.
+    latents: initial noise (V, C, F, h, w). pairings: permutations of range(V), one for every prediction of the noise. A
+    prediction is one network call, or one for every window. renoise: function for the n-th noise of a shape.
+    pseudo_slope: fraction of pi, or "horizontal". It replaces one draw for every prediction.
     """
 
     latents: np.ndarray | torch.Tensor | None = None
@@ -73,12 +73,12 @@ class Pins:
 class Request:
     """Everything that defines one generation.
 
-    prompt, negative_prompt: what the scene shows, and what it must not show; all views share them.
-    cameras: V views of F frames.
-    settings: how the model is sampled from; None in them stands for the model's own value.
-    anchors: what an earlier run gave for the first A of these cameras. Those views come back unchanged, and the others
-        are made consistent with them.
-    pins: random draws in place of the seed's.
+    prompt, negative_prompt: what the scene shows, and what it must not show, for all views.
+    cameras: cameras of V views and F frames.
+    settings: settings of the sampling; None in them stands for the model's own value.
+    anchors: output of an earlier run for the first A of these cameras. Those views do not change, and the others become
+        consistent with them.
+    pins: random draws that replace the seed's.
     """
 
     prompt: str
@@ -93,14 +93,14 @@ class Request:
         return resolved_settings(self.settings, info, self.cameras.views)
 
     def check(self, info: ModelInfo | None = None) -> None:
-        """Checks what can be checked without loading a model.
+        """Makes all checks that do not need a loaded model.
 
         Args:
-            info: of the model that is asked; without one, what holds for all models is checked.
+            info: description of the model; None: only the rules of all models are checked.
 
         Raises:
-            RequestError: a setting out of its range, a setting or an input that the model does not have, a number of
-                frames that it does not make, or anchors that do not go with the cameras.
+            RequestError: a setting out of its range; a setting, an input or a number of frames that the model does not
+                have; or anchors that do not fit the cameras.
         """
         check_settings(self.settings)
         check_steps(self.settings if info is None else self.resolved(info))
@@ -121,7 +121,7 @@ class Request:
             _check_anchors(self.anchors, self.cameras)
 
     def _check_inputs(self, info: ModelInfo) -> None:
-        """Whether a model has the settings and takes the inputs that are given."""
+        """Checks that a model has the given settings and takes the given inputs."""
         for setting in SETTINGS:
             if getattr(self.settings, setting.name) != setting.default and setting.name not in info.settings:
                 raise RequestError(f'The model "{info.name}" has no setting {setting.name}.', "Leave it out.")
@@ -133,10 +133,10 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """The sampler has taken one step: a timestep, or one recurrence of it.
+    """A finished step of the sampler: a timestep, or one recurrence of it.
 
-    index, of: which of the timesteps, counted from 0. timestep: in training's count, 0 .. 999. state: from which the
-    run can go on. predict_clean: see `clean`.
+    index, of: number of the timestep, from 0, and of all timesteps. timestep: timestep of the training, 0 .. 999.
+    state: state to continue the run from. predict_clean: see `clean`.
     """
 
     index: int
@@ -151,7 +151,7 @@ class Step:
         return self.state.latents
 
     def clean(self) -> torch.Tensor:
-        """The latents (V, C, F, h, w) without noise, as this step predicts them. Computed when asked for."""
+        """The latents (V, C, F, h, w) without noise, as this step predicts them. Each call computes them."""
         return self.predict_clean()
 
 
@@ -160,17 +160,17 @@ def ignore(_: Any) -> None:
 
 
 def warn(message: str) -> None:
-    """A hook that warns as Python programs do."""
+    """A hook that gives a Python warning."""
     warnings.warn(message, PromptWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """Who hears of a run. What a hook raises ends the run.
+    """Functions that a run calls. Their errors end the run.
 
     on_progress: called after every network call and every batch of decoded frames.
-    on_step: called after every step of the sampler; previews, saving and going on hang on it.
-    on_warning: told what the model does not do of what was asked for. By default it is a `PromptWarning` of Python's.
+    on_step: called after every step of the sampler, for previews and saved states.
+    on_warning: called with a message about an ignored part of the request. The default is a Python `PromptWarning`.
     """
 
     on_progress: Callable[[Progress], None] = ignore
@@ -181,8 +181,8 @@ class Hooks:
 def official_schedule(views: int) -> tuple[int, int]:
     """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
 
-    Two views have a single pairing, so neither recurrence nor accumulation adds anything. 3 and 5 views take the
-    setting of one more view. More than 6 views take that of 6, because the release gives no further ones.
+    Two views have a single pairing, so recurrence and accumulation add nothing. 3 and 5 views use the setting for one
+    more view. More than 6 views use that for 6, because the release has no others.
     """
     if views <= 2:
         return 1, 1
@@ -192,7 +192,7 @@ def official_schedule(views: int) -> tuple[int, int]:
 
 
 def resolved_settings(settings: SamplingSettings, info: ModelInfo, views: int) -> SamplingSettings:
-    """The settings with every number set: the caller's, else the model's own, else the official ones for the views."""
+    """The settings with every number set: the caller's, or the model's own, or the official ones for the views."""
     multistep, accumulate_step = official_schedule(views)
     official = SamplingSettings(scheduler="ddim", multistep=multistep, accumulate_step=accumulate_step)
     chosen: dict[str, Any] = {}
@@ -202,9 +202,9 @@ def resolved_settings(settings: SamplingSettings, info: ModelInfo, views: int) -
 
 
 def draft_settings(settings: SamplingSettings, info: ModelInfo) -> SamplingSettings:
-    """A quick look: a third of the model's steps with a second-order solver, and a single pairing in each.
+    """Settings of a draft: a third of the model's steps, a second-order solver, and one pairing in each step.
 
-    What the caller has set stays.
+    The caller's own settings stay.
     """
     quick = {
         "num_inference_steps": max(1, (info.defaults.num_inference_steps or DRAFT_SHARE) // DRAFT_SHARE),
@@ -217,7 +217,7 @@ def draft_settings(settings: SamplingSettings, info: ModelInfo) -> SamplingSetti
 
 
 def check_settings(settings: SamplingSettings) -> None:
-    """Raises RequestError for a setting out of its range, by its name."""
+    """Raises RequestError, with the name, for a setting out of its range."""
     for setting in SETTINGS:
         value = getattr(settings, setting.name)
         if not setting.allows(value):
@@ -225,10 +225,10 @@ def check_settings(settings: SamplingSettings) -> None:
 
 
 def check_steps(settings: SamplingSettings) -> None:
-    """Checks that DDIM can take so many steps.
+    """Checks that DDIM can make this number of steps.
 
-    DDIM's timesteps are the multiples of 1000 // steps, and one more. Most numbers of steps above a hundred leave out
-    the noisiest timesteps, and with those the layout of the videos. Very few steps do so too, but as officially.
+    DDIM's timesteps are the multiples of 1000 // steps, plus 1. Most numbers of steps above 100 leave out the noisiest
+    timesteps, which decide the layout of the videos. Very few steps do so, too, as in the official code.
 
     Raises:
         RequestError: it cannot.
@@ -246,7 +246,7 @@ def check_steps(settings: SamplingSettings) -> None:
 
 
 def _check_anchors(anchors: Output, cameras: Cameras) -> None:
-    """Whether finished views can come first among the cameras; only a model knows how large its latents are."""
+    """Checks that finished views fit the first cameras. Only a model knows the size of its latents."""
     videos, latents = anchors.videos.shape, anchors.latents.shape
     size = (cameras.frames, cameras.height, cameras.width, 3)
     fit_each_other = len(latents) == 5 and latents[0] == videos[0]

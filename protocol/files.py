@@ -11,14 +11,14 @@ PRIVATE, SHARED = 0o600, 0o666
 
 
 def write_whole(path: Path, content: bytes, mode: int = SHARED, durable: bool = False) -> None:
-    """Write a file through a temporary one beside it. Makes its folder when there is none.
+    """Write a file through a temporary one beside it. Makes its folder if there is none.
 
     Args:
         mode: permissions of the file from its first byte on.
-        durable: whether to wait until the disk has it.
+        durable: whether to wait until the disk has the file.
 
     Raises:
-        OSError: the disk refuses it. The old file is still there, and no temporary file stays.
+        OSError: the file cannot be written. The old file stays, the temporary one does not.
     """
     path.parent.mkdir(mode=0o700 if mode == PRIVATE else 0o777, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")

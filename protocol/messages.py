@@ -211,6 +211,17 @@ class JobProgress(Message, frozen=True, kw_only=True, tag="progress"):
     warning: str = ""
 
 
+class JobPreview(Message, frozen=True, kw_only=True, tag="preview"):
+    """What the model predicts so far, as one small "png" buffer (height, width, 3) for each view.
+
+    step, of: steps of the sampler that are done.
+    """
+
+    job_id: Identifier
+    step: Count
+    of: Count
+
+
 class ViewFrames(Message, frozen=True, kw_only=True, tag="frames"):
     """One finished view. Buffers: its frames in order, "png", (height, width, 3); then its latents, "raw".
 
@@ -275,4 +286,6 @@ class Bye(Message, frozen=True, kw_only=True, tag="bye"):
 
 
 ClientMessage = Hello | Submit | Cancel | FetchResult | StatusRequest | JobsRequest | Ping | Shutdown
-ServiceMessage = Welcome | Accepted | JobProgress | ViewFrames | Done | Failed | Cancelled | Status | Jobs | Pong | Bye
+ServiceMessage = (
+    Welcome | Accepted | JobProgress | JobPreview | ViewFrames | Done | Failed | Cancelled | Status | Jobs | Pong | Bye
+)

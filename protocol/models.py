@@ -1,4 +1,4 @@
-"""What a model is, as both sides see it. The service describes its models, and the panel offers what they can do."""
+"""Descriptions of models. The service sends them, and the panel offers what the models can do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STARTER_NAME = "starter"
 """Name of the model that comes with the package."""
 
 LATE_TIMESTEP = 500
-"""One of the 1000 training timesteps. Below it, guidance is late."""
+"""One of the 1000 training timesteps. Below it, `late_share` counts."""
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[0-9A-Za-z][0-9A-Za-z ._-]*$(?!\n)")]
 """A name is never a path: it has no separator and does not start with a dot."""
@@ -23,9 +23,9 @@ Input = Literal["prompt", "negative_prompt", "cameras", "anchors"]
 
 
 class SizeRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sizes a model makes, in pixels.
+    """The sizes that a model makes, in pixels.
 
-    native: side of the square whose area the model is best at. multiple: width and height are multiples of this.
+    native: side of a square with the model's best area. multiple: width and height are multiples of this.
     """
 
     native: Positive
@@ -33,10 +33,10 @@ class SizeRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrameRule(msgspec.Struct, frozen=True, kw_only=True):
-    """How many frames a model makes: `first`, and then every `step` more, up to `most`.
+    """Numbers of frames that a model makes: `first`, and then every `step` more, up to `most`.
 
-    at_once: frames that the network sees together. It makes longer videos in overlapping windows of so many.
-    A model whose latents are compressed in time has a `step` of 4, for instance: 1, 5, 9 and so on.
+    at_once: largest number of frames in a network call. Longer videos are made in windows of this length.
+    A model with latents that are compressed in time has a `step` of 4, for example: 1, 5, 9 and so on.
     """
 
     at_once: Positive
@@ -45,28 +45,28 @@ class FrameRule(msgspec.Struct, frozen=True, kw_only=True):
     step: Positive = 1
 
     def allows(self, frames: int) -> bool:
-        """Whether the model makes videos of so many frames."""
+        """Whether the model makes videos of this length."""
         return self.first <= frames <= self.most and (frames - self.first) % self.step == 0
 
     def nearest(self, frames: int) -> int:
-        """The allowed number of frames that is closest to a wish; of two, the larger one."""
+        """The allowed number that is closest to `frames`; of two, the larger one."""
         largest = (self.most - self.first) // self.step
         steps = (2 * (frames - self.first) + self.step) // (2 * self.step)
         return self.first + self.step * min(max(steps, 0), largest)
 
 
 class LearnedRange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model saw in training, from `low` to `high`."""
+    """The values in a model's training, from `low` to `high`."""
 
     low: float
     high: float
 
 
 class LearnedMotion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model's training showed it of cameras. Distances are in units of the target distance.
+    """The cameras in a model's training. Distances are in target distances.
 
     motion: largest distance of a camera from its first pose. baseline: largest distance between two cameras of a frame.
-    field_of_view: horizontal, in degrees.
+    field_of_view: horizontal field of view in degrees.
     """
 
     motion: LearnedRange
@@ -75,28 +75,28 @@ class LearnedMotion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuidanceRule(msgspec.Struct, frozen=True, kw_only=True):
-    """How classifier-free guidance acts.
+    """The rule of classifier-free guidance.
 
-    frees_unconditional: whether the unconditional branch goes without synchronisation. Guidance then strengthens
+    frees_unconditional: whether the unconditional branch has no synchronisation. Guidance then strengthens
     synchronisation. The official model has it in both branches.
-    late_share: part of the guidance scale that is used below timestep `LATE_TIMESTEP`, where only details are open. The
-    official model's guidance does not change.
+    late_share: share of the guidance scale below timestep `LATE_TIMESTEP`, where only details change. The official
+    model's guidance does not change.
     """
 
     frees_unconditional: bool = False
     late_share: float = 1.0
 
     def scale_at(self, timestep: int, guidance_scale: float) -> float:
-        """The guidance scale at a timestep (0 .. 999, noisiest last). guidance_scale: the one that a run asks for."""
+        """The guidance scale at a timestep (0 .. 999, noisiest last). guidance_scale: scale of the run."""
         return guidance_scale * (self.late_share if timestep < LATE_TIMESTEP else 1.0)
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model is and what it can do, known without loading it.
+    """The description of a model. It does not need a loaded model.
 
-    name: the name to ask for. family: the kind of network and of sampling (`cvd.family`). defaults: the model's own
+    name: name to ask for. family: kind of network and of sampling (`cvd.family`). defaults: the model's own
     settings; None for those that depend on the number of views. settings: names of the settings that it has.
-    inputs: what it takes. learned: what its training showed it; None when nobody knows.
+    inputs: inputs that it takes. learned: cameras in its training; None if unknown.
     """
 
     name: ModelName
@@ -111,7 +111,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelReference(msgspec.Struct, frozen=True, kw_only=True):
-    """Which model made something. sha256: hash of its files, which another model of the same name does not have."""
+    """The model that made something. sha256: hash of its files. Another model of the same name has another hash."""
 
     name: Annotated[str, Meta(max_length=256)]
     family: Annotated[str, Meta(max_length=128)]

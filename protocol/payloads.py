@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import MalformedMessageError
-from .messages import MAX_FRAMES, GenerateRequest, Submit, ViewFrames, new_id
+from .messages import MAX_FRAMES, GenerateRequest, JobPreview, Submit, ViewFrames, new_id
 from .wire import Bytes, describe_array, describe_png, read_array
 
 
@@ -44,6 +44,12 @@ def pack_view(
         job_id=job_id, view=view, reply_to=reply_to, buffers=tuple(description for description, _ in described)
     )
     return message, [data for _, data in described]
+
+
+def pack_preview(job_id: str, step: int, of: int, images: Sequence[Bytes]) -> tuple[JobPreview, list[Bytes]]:
+    """A `JobPreview` and its buffers. images: a PNG file for each view."""
+    descriptions, buffers = zip(*map(describe_png, images), strict=True)
+    return JobPreview(job_id=job_id, step=step, of=of, buffers=descriptions), list(buffers)
 
 
 def unpack_view(message: ViewFrames, buffers: Sequence[Bytes]) -> tuple[list[Bytes], np.ndarray]:

@@ -1,4 +1,4 @@
-"""Where the program keeps its files on this machine."""
+"""Folders of the program's files on this machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The settings of a generation: the one schema that every other list of them follows.
 
-A request on the wire holds a `SamplingSettings`, and `SETTINGS` describes each of its fields. From it come the
-library's checks, the command line's options, the panel's properties and the table in `docs/protocol.md`.
+A request has a `SamplingSettings`, and `SETTINGS` describes its fields. The library's checks, the command line's
+options, the panel's properties and the table in `docs/protocol.md` are made from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_SEED = 2**63 - 1
 
 
 class SamplingSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to sample from a model. None stands for the model's own value, or for the value for the number of views."""
+    """Settings of the sampling. None stands for the model's own value, or the value for the number of views."""
 
     seed: Annotated[
         int,
@@ -71,13 +71,13 @@ class Setting:
 
     Args:
         name: name of the field.
-        kind: int, float, or str for a choice.
-        title: a short name for people, in title case.
-        description: what it is, without a full stop.
+        kind: type int, float, or str for a choice.
+        title: short name for people, in title case.
+        description: meaning of it, without a full stop.
         low, high: smallest and largest value of a number; 0 for a choice.
-        usual: the largest value that a slider offers.
-        choices: the values of a choice; empty for a number.
-        default: None where the model decides.
+        usual: largest value that a slider offers.
+        choices: values of a choice; empty for a number.
+        default: default value; None if the model decides.
     """
 
     name: str
@@ -92,13 +92,13 @@ class Setting:
 
     @property
     def range_text(self) -> str:
-        """The values that are allowed, in words: "1 to 999", "ddim, dpmsolver++ or euler"."""
+        """The allowed values in words: "1 to 999", "ddim, dpmsolver++ or euler"."""
         if self.choices:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         return f"{self.low} to {'2^63 - 1' if self.high == MAX_SEED else self.high}"
 
     def allows(self, value: Any) -> bool:
-        """Whether a value is in the setting's range. None is allowed where the model can decide."""
+        """Whether a value is in the setting's range. None is allowed if the model can decide."""
         if value is None:
             return self.default is None
         if self.kind is str:

@@ -1,4 +1,4 @@
-"""A take on disk: the record of what made it, and where its files lie.
+"""A take on disk: its record, and the places of its files.
 
     take.json                          the record
     view_00/0001.png ... 0016.png      frames of the first view
@@ -25,7 +25,7 @@ from .settings import SamplingSettings
 
 TAKE_FILE = "take.json"
 UNFINISHED_FILE = "take.unfinished.json"
-"""Name of the record while a take is being written. A folder with it is ours, but not whole."""
+"""Name of the record while a take is being written. A folder with it has a take that is not whole."""
 
 LATENTS_FILE = "latents.npy"
 TAKE_FORMAT: Literal["collaborative-cameras take"] = "collaborative-cameras take"
@@ -44,10 +44,10 @@ class TakeError(ProtocolError):
 
 
 class SceneSpan(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in a Blender scene a take belongs.
+    """The place of a take in a Blender scene.
 
-    name: name of the scene. frame_start, frame_end: the scene frames that the take's frames are spread over.
-    aspect: width by height of what the cameras see.
+    name: name of the scene. frame_start, frame_end: scene frames of the take's first and last frame.
+    aspect: width / height of the cameras' images.
     """
 
     name: str
@@ -59,12 +59,12 @@ class SceneSpan(msgspec.Struct, frozen=True, kw_only=True):
 class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """All that made a take.
 
-    software: version of the program. created: seconds since the epoch. seconds: how long the generation took.
-    job_id: id of the service's job; None without a service. settings: those that were used, with every number set.
+    software: version of the program. created: seconds since the epoch. seconds: duration of the generation.
+    job_id: id of the service's job; None without a service. settings: settings of the run, with every number set.
     c2w: (V, F, 4, 4) camera-to-world, OpenCV axes, in the model's units. K: (V, F, 3, 3) in pixels of width x height.
     scale: factor from the units of the scene, or of the camera files, to those of `c2w`.
-    anchored_views: how many of the first views came from an earlier take. warnings: what the user was told.
-    scene: where in Blender it belongs; None for cameras from elsewhere. options: further options of the command line.
+    anchored_views: number of the first views, which came from an earlier take. warnings: warnings for the user.
+    scene: place in a Blender scene; None for other cameras. options: further options of the command line.
     shown: (width, height) in pixels of the part in the middle of the frames that the scene's cameras see; the frames,
     with `c2w` and `K`, see more around it. None: it is all of them.
     files: the take's frames and latents, relative to its folder.
@@ -117,9 +117,9 @@ def record_of(
     scene: SceneSpan | None = None,
     shown: tuple[float, float] | None = None,
 ) -> TakeRecord:
-    """The record of a request that was carried out.
+    """The record of a finished request.
 
-    c2w: (V, F, 4, 4), K: (V, F, 3, 3), as the request's `Submit` had them. The other arguments are as in `TakeRecord`.
+    c2w: (V, F, 4, 4), K: (V, F, 3, 3), as in the request's `Submit`. The other arguments are as in `TakeRecord`.
     """
     return TakeRecord(
         software=made.software,

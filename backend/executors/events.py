@@ -69,6 +69,17 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True, tag="warned"):
     warning: str
 
 
+class Previewed(msgspec.Struct, frozen=True, kw_only=True, tag="previewed"):
+    """Small pictures of what the model predicts, one for each view. Buffers: a PNG file for each view.
+
+    step, of: steps of the sampler that are done.
+    """
+
+    job_id: str
+    step: int
+    of: int
+
+
 class Saved(msgspec.Struct, frozen=True, kw_only=True, tag="saved"):
     """The job's `state_file` holds a new state of the sampler."""
 
@@ -110,6 +121,6 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True, tag="lost"):
 
 Command = RunJob | CancelJob
 Greeting = Ready | CannotStart
-JobEvent = Progressed | Warned | Saved | ViewFinished | Ended
+JobEvent = Progressed | Warned | Previewed | Saved | ViewFinished | Ended
 Event = JobEvent | Lost
 Received = tuple[Event, list[Bytes]]

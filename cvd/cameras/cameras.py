@@ -1,4 +1,4 @@
-"""Camera trajectories of several views: extrinsics and intrinsics as plain arrays, validated once."""
+"""Camera trajectories of several views: extrinsics and intrinsics as plain arrays that are checked once."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from ..errors import CameraError, RequestError
 Array = NDArray[np.float64]
 
 ROTATION_TOLERANCE = 1e-3
-"""Largest deviation of R^T R from the identity that is taken for rounding (text files carry about six digits)."""
+"""Largest deviation of R^T R from the identity that counts as rounding. Text files have about six digits."""
 
 LARGEST_NUMBER = 1e9
-"""Coordinates, focal lengths and principal points beyond it are taken for mistakes: no picture could show them."""
+"""Largest coordinate, focal length or principal point. No picture can show larger ones, so they are mistakes."""
 
 SMALLEST_FOCAL = 1e-3
-"""In pixels."""
+"""Smallest focal length, in pixels."""
 
 MOST_FRAMES = 100_000
-"""Of all views together; more are taken for a mistyped number, which would fill the memory."""
+"""Most frames of all views. More are probably a typing mistake, and would fill the memory."""
 
 Where = Callable[[int, int], str]
-"""Names the camera of a view and frame in an error, e.g. "of view 0 in frame 3"."""
+"""Function that names the camera of a view and frame in an error: "of view 0 in frame 3"."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +42,10 @@ class Cameras:
     """V pinhole cameras over F frames.
 
     Args:
-        c2w: (V, F, 4, 4) camera-to-world, OpenCV axes (x right, y down, z forward), scene units, float64.
-        K: (V, F, 3, 3) intrinsics in pixels of the `width` x `height` image, origin at the image's corner, so that the
-            centre of the first pixel lies at (0.5, 0.5), without skew, which no camera file has room for. A shape that
-            broadcasts to it will do.
+        c2w: camera-to-world matrices (V, F, 4, 4), OpenCV axes (x right, y down, z forward), scene units, float64.
+        K: intrinsics (V, F, 3, 3), or a shape that broadcasts to it, in pixels of the `width` x `height` image. The
+            origin is the image's corner, so the centre of the first pixel is at (0.5, 0.5). Camera files cannot store
+            skew, so there is none.
         height, width: image size in pixels.
 
     Raises:
@@ -88,12 +88,12 @@ class Cameras:
         return self.c2w.shape[1]
 
     def resized(self, height: int, width: int) -> Cameras:
-        """The same cameras for an image of another size: what they see stays, pixels are stretched if need be."""
+        """The same cameras for a stretched image of another size. They see the same as before."""
         K = resized_intrinsics(self.K, (self.height, self.width), (height, width))
         return Cameras(self.c2w, K, height, width)
 
     def cropped(self, height: int, width: int) -> Cameras:
-        """The same cameras for an image that is cut to another size: pixels keep their shape.
+        """The same cameras for an image that is cropped to another size. Pixels keep their shape.
 
         See `protocol.geometry.cropped_intrinsics`.
         """
@@ -103,11 +103,11 @@ class Cameras:
     def resampled(self, frames: int) -> Cameras:
         """The same trajectories at `frames` evenly spread frames, both ends included.
 
-        Out of as many frames or more, the nearest ones are picked, as in the official code. Out of fewer, frames are
-        interpolated: rotations spherically, centres and intrinsics linearly. A single frame stands still.
+        If there are as many frames or more, the nearest ones are picked, as in the official code. If there are fewer,
+        frames are interpolated: rotations spherically, centres and intrinsics linearly. A single frame is repeated.
 
         Raises:
-            RequestError: no frame asked for, or more than `MOST_FRAMES` in all.
+            RequestError: `frames` is below 1, or all views have more than `MOST_FRAMES`.
         """
         if frames * self.views > MOST_FRAMES:
             raise RequestError(f"{frames} frames are too many.", "Use at most 128 for a video.")
@@ -120,12 +120,12 @@ class Cameras:
         return Cameras(interpolated_poses(self.c2w, at), interpolated(self.K, at), self.height, self.width)
 
     def window(self, start: int, length: int) -> Cameras:
-        """The frames from `start` on, `length` of them."""
+        """The cameras of `length` frames from `start` on."""
         frames = slice(start, start + length)
         return Cameras(self.c2w[:, frames], self.K[:, frames], self.height, self.width)
 
     def largest_motion(self) -> float:
-        """The largest distance of a camera from where its view starts, in scene units."""
+        """The largest distance of a camera from its view's first camera, in scene units."""
         return float(np.linalg.norm(self.c2w[..., :3, 3] - self.c2w[:, :1, :3, 3], axis=-1).max())
 
     def scaled(self, factor: float) -> Cameras:
@@ -135,7 +135,7 @@ class Cameras:
         return Cameras(c2w, self.K, self.height, self.width)
 
     def relative_to_first_frame(self) -> Array:
-        """(V, F, 4, 4): every view's poses in the coordinates of its own first frame, as CameraCtrl is trained."""
+        """(V, F, 4, 4): every view's poses in the coordinates of its own first frame, as in CameraCtrl's training."""
         return np.linalg.inv(self.c2w[:, :1]) @ self.c2w
 
 
@@ -151,7 +151,7 @@ def _of_view(view: int, frame: int) -> str:
 
 
 def check_extrinsics(c2w: Array, where: Where = _of_view) -> None:
-    """Raises CameraError, which names the first camera at fault, unless c2w is (V, F, 4, 4) and rigid."""
+    """Raises CameraError unless c2w is (V, F, 4, 4) and rigid. The error names the first wrong camera."""
     if c2w.ndim != 4 or c2w.shape[2:] != (4, 4) or 0 in c2w.shape:
         raise CameraError(f"c2w has shape {c2w.shape}; it must be (V, F, 4, 4) with at least one view and one frame.")
 
@@ -182,7 +182,7 @@ def check_extrinsics(c2w: Array, where: Where = _of_view) -> None:
 
 
 def check_intrinsics(K: Array, where: Where = _of_view) -> None:
-    """Raises CameraError, which names the first camera at fault, unless K (V, F, 3, 3) are pinhole cameras."""
+    """Raises CameraError unless K (V, F, 3, 3) are pinhole cameras. The error names the first wrong camera."""
 
     def refuse(fault: ArrayLike, what: str, hint: str = "") -> None:
         if np.any(fault):

@@ -16,13 +16,13 @@ def pattern_cameras(
     They have the poses of `protocol.geometry.pattern_poses` and the lens of `pattern_intrinsics`.
 
     Args:
-        pattern: one of `protocol.geometry.PATTERNS`.
-        views, frames: 1 or more.
+        pattern: name from `protocol.geometry.PATTERNS`.
+        views, frames: numbers of views and frames, 1 or more.
         height, width: size of the images in pixels, multiples of 8.
-        camera_dist: how far the cameras move, in units of the distance to what they look at, from 0 to 1e6.
+        camera_dist: distance that the cameras move, in target distances, from 0 to 1e6.
 
     Raises:
-        RequestError: an unknown pattern, no view or frame or too many, an impossible distance or size.
+        RequestError: an unknown pattern, too few or too many views or frames, or a wrong distance or size.
     """
     if pattern not in PATTERNS:
         raise RequestError(f'There is no camera pattern "{pattern}".', f"Use one of {', '.join(PATTERNS)}.")

@@ -1,4 +1,4 @@
-"""`python -m cvd benchmark`: what one U-Net call costs, against AnimateDiff's."""
+"""`python -m cvd benchmark`: the cost of one U-Net call, compared with AnimateDiff's."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .libraries import quiet_libraries
 from .model_options import chosen_device, device_option
 
 DESCRIPTION = (
-    "Times one U-Net call of ours and one of diffusers' plain AnimateDiff U-Net on the same batch, in "
-    "turns in one run, with random weights; counts operations and memory."
+    "Times alternating calls of our U-Net and diffusers' plain AnimateDiff U-Net in one run, on the "
+    "same batch, with random weights. Counts operations and memory."
 )
 
 
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--architecture",
         choices=("official", "starter"),
         default="official",
-        help="whose widths (default official: 14 GB of memory in float32, and minutes per call on a processor)",
+        help="widths of the U-Net (default official: 14 GB of memory in float32, and minutes per call on a processor)",
     )
-    parser.add_argument("--views", type=int, default=2, metavar="N", help="views (default 2)")
+    parser.add_argument("--views", type=int, default=2, metavar="N", help="number of views (default 2)")
     parser.add_argument("--frames", type=int, default=16, metavar="F", help="frames per view (default 16)")
     parser.add_argument("--size", type=int, default=256, metavar="PIXELS", help="width and height (default 256)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="timed calls of each (default 3)")

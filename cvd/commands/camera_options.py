@@ -1,4 +1,4 @@
-"""Which cameras to use: options that several commands share."""
+"""Options for the cameras, which several commands share."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ TEXT_FILES_ONLY = ("reverse", "source_aspect", "common_world", "legacy_intrinsic
 
 FRAMES = 16
 PATTERN_SIZE = 256
-"""Width and height of a pattern's images where there is no model to ask."""
+"""Width and height of a pattern's images if no model is given."""
 
 
 def add_camera_options(parser: argparse.ArgumentParser) -> None:
-    """Where the cameras come from, and what is done to them."""
+    """Adds the options for the source of the cameras and for changes to them."""
     group = parser.add_argument_group("cameras")
     source = group.add_mutually_exclusive_group(required=True)
     source.add_argument("--cameras", nargs="+", metavar="FILE", help="RealEstate10K text files, one per view")
-    source.add_argument("--transforms", metavar="FILE", help="a transforms.json with all views")
-    source.add_argument("--colmap", metavar="DIR", help="a COLMAP text model; images of one folder are one view")
-    source.add_argument("--pattern", choices=PATTERNS, help="an official camera pattern")
+    source.add_argument("--transforms", metavar="FILE", help="transforms.json with all views")
+    source.add_argument("--colmap", metavar="DIR", help="COLMAP text model; images of one folder are one view")
+    source.add_argument("--pattern", choices=PATTERNS, help="official camera pattern")
     group.add_argument("--views", type=int, metavar="N", help="pattern: number of views (default 2)")
     group.add_argument(
-        "--camera-dist", type=float, metavar="D", help="pattern: how far cameras move, 1 being the target (default 0.5)"
+        "--camera-dist", type=float, metavar="D", help="pattern: motion in target distances (default 0.5)"
     )
     group.add_argument(
         "--frames", type=int, metavar="F", help="frames per view (generate and patterns: default 16; files: all)"
@@ -46,11 +46,11 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--size",
         metavar="WxH",
-        help="size of the videos; images of other proportions are cropped (default: the model's, in the proportions of "
-        "a transforms.json or COLMAP model)",
+        help="size of the videos; images of other proportions are cropped (default: the model's, with the proportions "
+        "of a transforms.json or COLMAP model)",
     )
     group.add_argument(
-        "--reverse", nargs="+", type=int, default=[], metavar="VIEW", help="text files: views played backwards, from 0"
+        "--reverse", nargs="+", type=int, default=[], metavar="VIEW", help="text files: views to play backwards, from 0"
     )
     group.add_argument(
         "--source-aspect", metavar="WxH", help="text files: size or proportions of their images (default 1280x720)"
@@ -58,16 +58,16 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--common-world",
         action="store_true",
-        help="text files: keep how views lie to each other (default: each starts where the others start)",
+        help="text files: keep the positions of views in one world (default: all views start at one pose)",
     )
     group.add_argument(
-        "--legacy-intrinsics", action="store_true", help="text files: the official loader's swapped width and height"
+        "--legacy-intrinsics", action="store_true", help="text files: swap width and height as the official loader does"
     )
     group.add_argument(
         "--scale",
         type=float,
         metavar="X",
-        help="scale all cameras so that the largest motion from a first frame is X (CameraCtrl saw about 0.1 to 2)",
+        help="scale all cameras so that the largest motion from a first frame is X (CameraCtrl learned about 0.1 to 2)",
     )
 
 
@@ -75,8 +75,7 @@ def add_camera_options(parser: argparse.ArgumentParser) -> None:
 class ChosenCameras:
     """The cameras that the options ask for.
 
-    scale: the factor that brought them from the units of their files to the present ones. remarks: lines for the user
-    on what was done to them.
+    scale: factor from the units of their files to their own. remarks: lines that tell the user how they were changed.
     """
 
     cameras: Cameras
@@ -90,11 +89,11 @@ def load_cameras(
     """The cameras that the options ask for.
 
     Args:
-        model: gives frames and size where the options do not; without one, files keep theirs.
-        anchor: a take that the cameras are to be added to: they get its size, frames and scale.
+        model: source of frames and size if the options have none; None: files keep theirs.
+        anchor: take that the cameras are added to. They get its size, frames and scale.
 
     Raises:
-        CameraError, RequestError: files or options that make no cameras.
+        CameraError, RequestError: the files or options are wrong.
     """
     _check_combination(arguments, anchor)
     size, frames = _parse_size(arguments.size, "--size"), arguments.frames
@@ -117,7 +116,7 @@ def load_cameras(
 
 
 def camera_arguments(arguments: argparse.Namespace) -> dict[str, object]:
-    """The options that make the cameras, as given, to make them again."""
+    """The given options of the cameras, to make them again."""
     source = ("cameras", "transforms", "colmap", "pattern", "views", "camera_dist", "frames", "size", "scale")
     given = {name: getattr(arguments, name) for name in (*source, *TEXT_FILES_ONLY)}
     return {name: value for name, value in given.items() if value is not None and value is not False and value != []}
@@ -161,7 +160,7 @@ def _text_files(
 ) -> Cameras:
     source = _parse_size(arguments.source_aspect, "--source-aspect")
     if size is None:
-        # Videos are square, as the official ones; files that go to another format should lose nothing.
+        # Videos are square, as the official ones. A change of the format should lose nothing.
         size = _source_size(source) if model is None else (model.sizes.native, model.sizes.native)
     return cameras_from_realestate(
         arguments.cameras,
@@ -175,7 +174,7 @@ def _text_files(
 
 
 def _source_size(source: tuple[int, int] | None) -> tuple[int, int]:
-    """(height, width) that stands for text files' images: as it is given, or of RealEstate10K's area."""
+    """(height, width) of the images of text files: as given, or of RealEstate10K's area."""
     if source is None or source[0] % 8 or source[1] % 8:
         height, width = source or SOURCE_SIZE
         return size_of_area(width / height, math.sqrt(math.prod(SOURCE_SIZE)), 8)
@@ -185,7 +184,7 @@ def _source_size(source: tuple[int, int] | None) -> tuple[int, int]:
 def _sized_files(
     arguments: argparse.Namespace, size: tuple[int, int] | None, model: ModelInfo | None, remarks: list[str]
 ) -> Cameras:
-    """Cameras of a file that gives the images' size. What becomes of the images is added to `remarks`."""
+    """Cameras of a file that has the images' size. Changes to the images are added to `remarks`."""
 
     def choose_size(height: int, width: int) -> tuple[int, int]:
         chosen = size or ((height, width) if model is None else _model_size(height, width, model))
@@ -234,5 +233,5 @@ def _parse_size(text: str | None, option: str) -> tuple[int, int] | None:
 
 
 def output_option(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """--out."""
+    """Adds --out."""
     parser.add_argument("--out", type=Path, required=required, metavar="DIR", help="folder for the results")

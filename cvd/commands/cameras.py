@@ -1,4 +1,4 @@
-"""`python -m cvd cameras`: camera files in figures, as a picture, and from one format to another."""
+"""`python -m cvd cameras`: measures, a picture and conversion of camera files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMATS = ("realestate", "transforms", "colmap")
 
 
 DESCRIPTION = (
-    "Reads cameras, prints their figures, draws them (--plot, and trajectories.png in --out), and "
+    "Reads cameras, prints their measures, draws them (--plot, and trajectories.png in --out), and "
     "writes them in other formats (--to). Without --size and --frames nothing is resampled or cropped."
 )
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints the cameras' figures, and writes what is asked for."""
+    """Prints the cameras' measures, and writes what is asked for."""
     out: Path | None = arguments.out
     if arguments.to and out is None:
         raise RequestError("--to needs a folder to write into.", "Add --out DIR.")
@@ -71,7 +71,7 @@ def _write(out: Path, cameras: Cameras, formats: Sequence[str]) -> None:
     if "realestate" in formats:
         paths = write_realestate(out, cameras)
         size = f"{cameras.width}x{cameras.height}"
-        # The format has no place for the image's size, and others take each file for a world of its own.
+        # The format does not store the image's size, and other programs give each file its own world.
         print(
             f"Text files: read them back with --cameras {' '.join(map(str, paths))} --common-world "
             f"--source-aspect {size} --size {size} --frames {cameras.frames}"
@@ -115,17 +115,17 @@ def _fields_of_view(cameras: Cameras, view: int) -> tuple[float, float]:
 
 
 def _from_first_view(cameras: Cameras, view: int) -> str:
-    """How far a view's first pose is from that of view 0."""
+    """Distance and angle of a view's first pose from that of view 0."""
     first, other = cameras.c2w[0, 0], cameras.c2w[view, 0]
     distance = float(np.linalg.norm(other[:3, 3] - first[:3, 3]))
-    # From the chord of the rotation, which is exact where an arc cosine is not: near zero.
+    # From the chord of the rotation. Near zero it is exact, and an arc cosine is not.
     chord = float(np.linalg.norm(other[:3, :3] - first[:3, :3])) / np.sqrt(8)
     angle = float(np.degrees(2 * np.arcsin(min(1.0, chord))))
     return "coincides" if distance < 1e-6 and angle < 1e-4 else f"{distance:.4g} units, {angle:.1f}°"
 
 
 def _overlap_with_first_view(cameras: Cameras, view: int, distance: float) -> float:
-    """The smallest share, over frames, of a view that view 0 sees, for things about `distance` away."""
+    """The share of a view that view 0 sees in the worst frame, at depths around `distance`."""
     pair = [0, view]
     overlap = frusta_overlap(cameras.c2w[pair], cameras.K[pair], (cameras.height, cameras.width), distance)
     return float(overlap[1, 0].min())

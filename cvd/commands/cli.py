@@ -1,4 +1,4 @@
-"""The command line: `python -m cvd COMMAND`, exit code 0, or a one-line error and 1 (2 for wrong arguments)."""
+"""The command line: `python -m cvd COMMAND`. It exits with 0, or 1 after an error of one line (2: wrong arguments)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from importlib import import_module
 from ..errors import CVDError
 
 COMMANDS = {
-    "generate": ("cvd.commands.generate", "one video per camera, all of the same scene"),
-    "videos": ("cvd.commands.videos", "videos of a folder with view_NN/0001.png and on"),
+    "generate": ("cvd.commands.generate", "generate one video per camera, all of the same scene"),
+    "videos": ("cvd.commands.videos", "make videos of a folder with view_NN/0001.png and so on"),
     "cameras": ("cvd.commands.cameras", "convert camera files, plot trajectories"),
-    "convert": ("cvd.commands.convert", "official checkpoints to one folder of safetensors"),
-    "evaluate": ("cvd.commands.evaluate", "how consistent a generation is"),
-    "benchmark": ("cvd.commands.benchmark", "one U-Net call against diffusers' AnimateDiff"),
+    "convert": ("cvd.commands.convert", "write official checkpoints as one folder of safetensors"),
+    "evaluate": ("cvd.commands.evaluate", "measure how consistent a generation is"),
+    "benchmark": ("cvd.commands.benchmark", "compare one U-Net call with diffusers' AnimateDiff"),
     "train": ("cvd.training.cli", "train a stage of CVD"),
 }
 """Each command's module, and what it does. A module has `DESCRIPTION` and `add_arguments`. Only the module of the

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Loads the model and writes it, in place of an older one."""
+    """Loads the model and writes it. It replaces an older one."""
     from ..pipeline import CollaborativeVideoPipeline
 
     registry, options = Registry(), load_options(arguments)

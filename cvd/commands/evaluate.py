@@ -1,4 +1,4 @@
-"""`python -m cvd evaluate`: how consistent a generation is, and how well it keeps to its cameras."""
+"""`python -m cvd evaluate`: consistency of takes, and fidelity to their cameras."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `evaluate`."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="a generation, or a folder with several")
     parser.add_argument(
-        "--model", metavar="NAME", help='"starter" adds what its world allows (default: the model that take.json names)'
+        "--model", metavar="NAME", help='"starter" adds measures of its world (default: the model that take.json names)'
     )
     parser.add_argument(
         "--matcher", choices=MATCHERS, help="features (default disk, with LightGlue; sift if that is not installed)"
     )
-    parser.add_argument("--frames", type=int, metavar="N", help="look at N evenly spread frames only")
+    parser.add_argument("--frames", type=int, metavar="N", help="measure only N evenly spread frames")
     parser.add_argument(
-        "--clip", type=Path, metavar="FOLDER", help="a CLIP model in transformers' layout: CLIP-T, CLIP-F"
+        "--clip", type=Path, metavar="FOLDER", help="CLIP model in transformers' layout, for CLIP-T and CLIP-F"
     )
     parser.add_argument(
-        "--reference", type=Path, metavar="FOLDER", help="images to compare with by FID and KID of --clip's features"
+        "--reference", type=Path, metavar="FOLDER", help="images to compare with, by FID and KID of --clip's features"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="default DIR/evaluation.json")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="default DIR/evaluation.png")
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluates every take below the folder; prints a table, writes JSON and a picture of the worst take."""
+    """Evaluates every take below the folder. Prints a table, writes JSON and a picture of the worst take."""
     if arguments.reference is not None and arguments.clip is None:
         raise RequestError("--reference needs features to compare.", "Give a CLIP model with --clip.")
     quiet_libraries()

@@ -30,7 +30,7 @@ from .model_options import add_model_options, load_model, load_options
 from .prompts import Prompt, checked_seeds, read_prompts
 
 SHORT_NAMES = {"num_inference_steps": "steps", "guidance_scale": "guidance"}
-"""Of settings whose option is not named as the setting is."""
+"""Names of options that differ from their settings' names."""
 
 
 DESCRIPTION = (
@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = parser.add_argument_group("prompt")
     text.add_argument("--prompt", default="", help="what the scene shows")
     text.add_argument("--negative-prompt", default="", help="what it must not show")
-    text.add_argument("--prompt-file", metavar="FILE", help="prompts, negative prompts and seeds as JSON, see the docs")
-    text.add_argument("--seed", type=int, nargs="+", metavar="N", help="one or several (default 0)")
+    text.add_argument("--prompt-file", metavar="FILE", help="JSON of prompts, negative prompts and seeds, see the docs")
+    text.add_argument("--seed", type=int, nargs="+", metavar="N", help="one or several seeds (default 0)")
     sampling = parser.add_argument_group("sampling")
     for setting in SETTINGS:
         if setting.name != "seed":  # several seeds can be given at once, see above
@@ -59,13 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar=None if setting.choices else "N",
                 help=f"{setting.description.lower()}, {setting.range_text} (default: the model's)",
             )
-    sampling.add_argument("--draft", action="store_true", help="a quick look, at a third of the steps or less")
+    sampling.add_argument("--draft", action="store_true", help="quick draft with a third of the steps or less")
     sampling.add_argument(
         "--anchor",
         type=Path,
         metavar="DIR",
-        help="a finished generation: its views stay, and the cameras, in the units of the files that it was made from, "
-        "give further ones",
+        help="finished take to add views to; its own views stay, and the new cameras are in the units of the files "
+        "that it was made from",
     )
     output_option(parser)
     parser.set_defaults(func=run)
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """One prompt with one seed, and where its result goes."""
+    """One prompt with one seed, and the folder of its result."""
 
     prompt: Prompt
     seed: int
@@ -81,9 +81,9 @@ class _Run:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Generates every prompt with every seed, and writes each when it is done.
+    """Generates every prompt with every seed, and writes each when it is finished.
 
-    What can be refused is refused before the model is loaded.
+    All possible checks come before the loading of the model.
     """
     runs = _runs(arguments)
     anchor = None if arguments.anchor is None else read_take(arguments.anchor)
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _runs(arguments: argparse.Namespace) -> list[_Run]:
-    """Every prompt with each of its seeds; several have a folder each."""
+    """Every prompt with each of its seeds. Several have a folder each."""
     prompts = _prompts(arguments)
     runs = [(index, prompt, seed) for index, prompt in enumerate(prompts) for seed in prompt.seeds]
     if len(runs) == 1:
@@ -147,12 +147,12 @@ def _prompts(arguments: argparse.Namespace) -> list[Prompt]:
 
 
 def _option(setting: str) -> str:
-    """The option's name of a setting."""
+    """The name of a setting's option."""
     return SHORT_NAMES.get(setting, setting).replace("_", "-")
 
 
 def _settings(arguments: argparse.Namespace, info: ModelInfo) -> SamplingSettings:
-    """How to sample, apart from the seed: what is asked for, and for a draft what makes it quick."""
+    """The settings apart from the seed: those of the options and, for a draft, of the draft."""
     names = [setting.name for setting in SETTINGS if setting.name != "seed"]
     asked = SamplingSettings(**{name: getattr(arguments, name) for name in names})
     return draft_settings(asked, info) if arguments.draft else asked
@@ -164,13 +164,13 @@ def _request(wanted: _Run, cameras: Cameras, settings: SamplingSettings, anchors
 
 
 def _joined(finished: Cameras, new: Cameras) -> Cameras:
-    """The finished views' cameras, then the new ones, which have their size and frames."""
+    """The cameras of the finished views, then the new ones, of the same size and frames."""
     c2w, K = (np.concatenate([getattr(each, name) for each in (finished, new)]) for name in ("c2w", "K"))
     return Cameras(c2w, K, finished.height, finished.width)
 
 
 def _generate(model: VideoModel, request: Request, told: list[str]) -> Output:
-    """Shows progress and warnings; these are added to `told`, too."""
+    """Shows progress and warnings. Warnings are added to `told`, too."""
 
     def warn(message: str) -> None:
         told.append(message)
@@ -188,7 +188,7 @@ def _generate(model: VideoModel, request: Request, told: list[str]) -> Output:
 
 
 def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
-    """Shows each stage as a bar of its own."""
+    """Shows each stage as its own bar."""
     tasks: dict[str, Any] = {}
 
     def show(progress: Progress) -> None:
@@ -200,7 +200,7 @@ def _reporter(bar: ProgressBar) -> Callable[[Progress], None]:
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What all runs have in common beside the settings: enough to repeat them."""
+    """Options that all runs share, beside the settings, to repeat them."""
     return {
         "cameras": camera_arguments(arguments),
         "anchor": None if arguments.anchor is None else str(arguments.anchor),

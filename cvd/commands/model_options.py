@@ -1,4 +1,4 @@
-"""Which model to use: options that several commands share."""
+"""Options for the model, which several commands share."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .libraries import quiet_libraries
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model and what changes it, --device and --dtype."""
+    """Adds --model and its changes, --device and --dtype."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
         default=STARTER_NAME,
         metavar="NAME|FOLDER",
-        help='"starter" (default), the name of a folder in the models folder, or a folder written by convert or with '
-        "the official files",
+        help='"starter" (default), the name of a folder in the models folder, a folder that convert wrote, or a folder '
+        "of the official files",
     )
     group.add_argument(
-        "--base-model", type=Path, metavar="PATH", help="official files: another Stable Diffusion 1.5, folder or file"
+        "--base-model", type=Path, metavar="PATH", help="official files: folder or file of another Stable Diffusion 1.5"
     )
     group.add_argument("--no-adapter", action="store_true", help="official files: without the AnimateDiff v3 adapter")
     group.add_argument(
@@ -34,17 +34,17 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     device_option(group)
     group.add_argument(
-        "--dtype", choices=PRECISIONS, help="of the weights (default: float16 on a GPU, float32 on a processor)"
+        "--dtype", choices=PRECISIONS, help="precision (default: float16 on a GPU, float32 on a processor)"
     )
 
 
 def device_option(parser: argparse._ActionsContainer) -> None:
-    """--device, by default the GPU where there is one."""
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda where there is a GPU)")
+    """Adds --device. The default is the GPU, if there is one."""
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda if there is a GPU)")
 
 
 def chosen_device(arguments: argparse.Namespace) -> str:
-    """The device that the options ask for. Raises RequestError when this machine does not have it."""
+    """The device that the options ask for. Raises RequestError if this machine does not have it."""
     import torch
 
     from ..weights.devices import usable_device
@@ -53,7 +53,7 @@ def chosen_device(arguments: argparse.Namespace) -> str:
 
 
 def load_options(arguments: argparse.Namespace) -> LoadOptions:
-    """What the options change about a model. Raises RequestError for a LoRA's weight that is none."""
+    """The changes of the options to a model. Raises RequestError if a LoRA's weight is no number."""
     loras = tuple(_parse_lora(text) for text in arguments.lora)
     return LoadOptions(arguments.base_model, not arguments.no_adapter, loras)
 
@@ -64,8 +64,8 @@ def load_model(
     """The model that the options ask for.
 
     Raises:
-        CheckpointError: a file is missing or does not fit. RequestError: options that do not go together, or no such
-            device.
+        CheckpointError: a file is missing or does not fit.
+        RequestError: the options do not go together, or the device does not exist.
     """
     quiet_libraries()
     device = chosen_device(arguments)

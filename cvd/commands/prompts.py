@@ -15,7 +15,7 @@ LAYOUT = 'It is {"prompts": [...], "negative_prompts": [...], "seeds": [...]}; t
 
 @dataclass(frozen=True)
 class Prompt:
-    """What to generate; `seeds` is empty where the file leaves them open."""
+    """Texts and seeds of a generation. `seeds` is empty if the file has none."""
 
     text: str
     negative: str
@@ -26,7 +26,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     """The prompts of a JSON file, with their negative prompts and seeds (one or several for each).
 
     Raises:
-        RequestError: missing, or of another layout.
+        RequestError: the file is missing or has another layout.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
@@ -58,7 +58,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
 
 
 def checked_seeds(seeds: list[object]) -> tuple[int, ...]:
-    """The seeds. Raises RequestError for what is none, and for one that is given twice."""
+    """The seeds. Raises RequestError if one is no seed or is given twice."""
     checked: list[int] = []
     for seed in seeds:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:

@@ -1,4 +1,4 @@
-"""`python -m cvd videos`: videos of a folder of frames, as Blender leaves it."""
+"""`python -m cvd videos`: videos of a folder of frames, such as Blender's."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the U-Net is told of the cameras: Pluecker maps and epipolar biases."""
+"""Inputs that describe the cameras to the U-Net: Pluecker maps and epipolar biases."""

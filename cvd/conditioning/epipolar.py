@@ -1,8 +1,8 @@
 """Epipolar geometry between two views, and the attention bias that follows from it (CVD, section 4.2).
 
-The bias lets a pixel of one view attend to the pixels of another that may show the same scene point: those near its
-epipolar line. It depends on the cameras alone, so it is computed once for every ordered pair of views and resolution,
-and shared by attention heads, layers, guidance branches and denoising steps.
+The bias favours the pixels of another view that may show the same scene point. They are near the epipolar line. The
+bias depends only on the cameras, so it is computed once for every ordered pair of views and resolution. Attention
+heads, layers, guidance branches and denoising steps share it.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from ..memory import BIAS_BUDGET
 Array = NDArray[np.float64]
 Slope = float | Literal["horizontal"]
 WithoutBaseline = Literal["line", "point"]
-"""What a pixel attends to where two cameras have no baseline: a pseudo-line through its counterpart, as the official
-weights were trained, or the counterpart itself."""
+"""What a pixel attends to if two cameras have no baseline: a pseudo-line through its counterpart, or only the
+counterpart. The official weights were trained with "line"."""
 
 CROSSING_SLOPES: tuple[Slope, Slope] = (0.0, 0.5)
-"""Of two lines whose crossing is a point."""
+"""Slopes of two lines that cross in a point."""
 
 DEGENERATE_BASELINE = 1e-4
-"""Baselines below this share of the cameras' largest distance count as zero: no epipolar line can be trusted there."""
+"""Share of the cameras' largest distance. Baselines below it count as zero: their epipolar lines are not reliable."""
 
 SMALLEST_EXTENT = 0.1
-"""Scene units. The official formula adds 1e-6 to the length of a line's normal, which shrinks with the baseline.
-Cameras that lie closer together than this are spread to it: those in a tiny scene should attend as in a large one."""
+"""Smallest extent of the cameras in scene units. Closer cameras are spread to it. The official formula adds 1e-6 to the
+length of a line's normal, which shrinks with the baseline. So biases would change in small scenes."""
 
 
 def fundamental_matrices(c2w_query: Array, K_query: Array, c2w_key: Array, K_key: Array) -> Array:
     """F with y^T F x = 0 for projections x, y of one point into the query's and the key's camera.
 
-    F = K_key^-T [t]_x R K_query^-1, where (R, t) takes the query camera's coordinates to the key camera's.
+    F = K_key^-T [t]_x R K_query^-1, where (R, t) maps the query camera's coordinates to the key camera's.
 
     Args:
-        c2w_query, c2w_key: (..., 4, 4). K_query, K_key: (..., 3, 3), pixels.
+        c2w_query, c2w_key: poses (..., 4, 4). K_query, K_key: intrinsics (..., 3, 3) in pixels.
 
     Returns:
-        (..., 3, 3); zero where the two centres coincide.
+        F (..., 3, 3); zero if the two centres coincide.
     """
     relative = np.linalg.inv(c2w_key) @ c2w_query
     rotation, t = relative[..., :3, :3], relative[..., :3, 3]
@@ -57,8 +57,8 @@ def fundamental_matrices(c2w_query: Array, K_query: Array, c2w_key: Array, K_key
 def pixel_grid(height: int, width: int, rows: int, columns: int) -> Array:
     """Homogeneous full-image coordinates of a feature map's pixels, row by row: (rows * columns, 3).
 
-    Integer-centred (the first pixel of the full image lies at 0), unlike everything else in this package: the official
-    weights were trained so.
+    Pixels are integer-centred, as in the training of the official weights: the first pixel of the full image is at 0.
+    All other code of this package puts it at 0.5.
     """
     sy, sx = height / rows, width / columns
     y, x = np.meshgrid(sy * np.arange(rows) + (sy - 1) / 2, sx * np.arange(columns) + (sx - 1) / 2, indexing="ij")
@@ -66,24 +66,24 @@ def pixel_grid(height: int, width: int, rows: int, columns: int) -> Array:
 
 
 def epipolar_lines(fundamental: Array, pixels: Array) -> Array:
-    """Lines l = F x in the key's image: fundamental (F, 3, 3), pixels (L, 3) -> (F, L, 3)."""
+    """Lines l = F x in the key's image: from fundamental (F, 3, 3) and pixels (L, 3) to (F, L, 3)."""
     return np.einsum("fij,lj->fli", fundamental, pixels)
 
 
 def pseudo_lines(pixels: Array, homography: Array, slope: Slope, height: int, width: int) -> Array:
-    """Lines for frames without a baseline, where every point of the ray falls on one pixel and F says nothing.
+    """Lines for frames without a baseline. All points of a ray are then at one pixel, and F gives no line.
 
-    They run through that pixel, K_key R K_query^-1 x, at a random angle that is the same for all pixels: the weights
-    were trained with such lines (CVD, section 4.3). A pixel that the other camera does not see has no counterpart; its
-    line is zero, which lets it attend anywhere.
+    The lines go through this pixel, K_key R K_query^-1 x, at one random angle for all pixels. The weights were trained
+    with such lines (CVD, section 4.3). A pixel that the other camera does not see has no counterpart. Its line is zero,
+    so it attends to all pixels.
 
     Args:
-        pixels: (L, 3). homography: (F, 3, 3) from the query's pixels to the key's.
-        slope: the angle of the lines' normal as a fraction of pi, or "horizontal".
-        height, width: of the key's image.
+        pixels: pixels (L, 3). homography: (F, 3, 3) from the query's pixels to the key's.
+        slope: angle of the lines' normal as a fraction of pi, or "horizontal".
+        height, width: size of the key's image.
 
     Returns:
-        (F, L, 3)
+        lines (F, L, 3)
     """
     mapped = np.einsum("fij,lj->fli", homography, pixels)
     in_front = mapped[..., 2] > 0
@@ -102,13 +102,13 @@ def bias_from_lines(lines: torch.Tensor, pixels: torch.Tensor, height: int) -> t
     bias    = -max(d - band, 0) * 3 / (band + 1e-6)
 
     Args:
-        lines: (F, L, 3) of the query pixels. pixels: (L, 3) of the keys. height: H of the full image.
+        lines: lines (F, L, 3) of the query pixels. pixels: key pixels (L, 3). height: H of the full image.
 
     Returns:
-        (F, L, L) query by key, at most 0.
+        bias (F, L, L), query by key, at most 0.
     """
     norm = lines[..., :2].norm(dim=-1, keepdim=True) + 1e-6
-    with torch.autocast(lines.device.type, enabled=False):  # half precision is too coarse for pixels
+    with torch.autocast(lines.device.type, enabled=False):  # half precision has too few digits for pixels
         distance = (lines / norm @ pixels.T).abs_()
     band = 3 / (height // 2) * distance.amax((-1, -2), keepdim=True)
     bias = distance.sub_(band).clamp_(min=0).mul_(-3 / (band + 1e-6))
@@ -124,10 +124,12 @@ def bias_without_baseline(
     width: int,
     device: torch.device | str,
 ) -> torch.Tensor:
-    """The bias of `pseudo_lines` at a slope, or that of two lines that cross in the counterpart; arguments as there.
+    """The bias of `pseudo_lines` with one slope, or of two lines that cross in the counterpart.
+
+    Arguments are as in `pseudo_lines`.
 
     Returns:
-        (F, L, L) query by key, at most 0.
+        bias (F, L, L), query by key, at most 0.
     """
     slopes = (slope,) if without_baseline == "line" else CROSSING_SLOPES
     keys = torch.as_tensor(pixels, dtype=torch.float32, device=device)
@@ -139,28 +141,28 @@ def bias_without_baseline(
 
 
 class PairBias(Protocol):
-    """What gives the attention bias between two views: their cameras (`EpipolarBias`) or, in training, homographies."""
+    """Source of the attention bias between two views: cameras (`EpipolarBias`) or, in training, homographies."""
 
     def pair(
         self, query: int, key: int, rows: int, columns: int, slope: Slope, in_use: frozenset[tuple[int, int]]
     ) -> torch.Tensor:
         """Bias (F, L, L) between the pixels of two views on a feature map of rows x columns.
 
-        in_use: pairs (query, key) of the present U-Net call, whose layers ask for them again and again.
+        in_use: pairs (query, key) of the current U-Net call. Its layers use them many times.
         """
 
 
 class EpipolarBias:
-    """Attention biases between the views of one set of cameras, computed when first asked for and kept.
+    """Attention biases between the views of one set of cameras. They are computed at their first use, and kept.
 
-    Frames in which two cameras have no baseline take pseudo-lines, whose slope is new for every U-Net call; only those
-    frames are computed again then, in place. With `without_baseline` "point" they need not be.
+    Frames without a baseline have pseudo-lines with a new slope in every U-Net call. Only these frames are then
+    computed again, in place. If `without_baseline` is "point", nothing is computed again.
 
     Args:
-        cameras: V views of F frames.
-        dtype, device: of the biases, those of the U-Net's activations.
-        budget: bytes of biases to keep; the least recently used pair goes first, but never one that is in use.
-        without_baseline: what frames without a baseline take, as the model was trained.
+        cameras: cameras of V views and F frames.
+        dtype, device: dtype and device of the U-Net's activations, and of the biases.
+        budget: bytes of biases to keep. The least recently used pair is removed first. Pairs in use are kept.
+        without_baseline: what a pixel attends to without a baseline, as in training.
     """
 
     def __init__(
@@ -190,10 +192,10 @@ class EpipolarBias:
         """Bias between the pixels of view `query` and those of view `key` on a feature map of rows x columns.
 
         Args:
-            in_use: pairs of the present U-Net call, which stay.
+            in_use: pairs of the current U-Net call, which are kept.
 
         Returns:
-            (F, L, L) with L = rows * columns.
+            bias (F, L, L) with L = rows * columns.
         """
         name = (query, key, rows, columns)
         degenerate = self._degenerate(query, key)
@@ -248,20 +250,19 @@ class EpipolarBias:
 
 
 class EpipolarContext:
-    """Who attends to whom in one U-Net call, and with which bias.
+    """The partner and the bias of every view in one U-Net call.
 
     Args:
-        bias: of all views' cameras.
-        partners: of every view, its partner.
-        slope: of the pseudo-lines in this call.
-        free_branches: how many guidance branches, the outermost first, have no synchronisation: every view of them is
-            on its own.
-        scenes: how many scenes are seen by N views each, in training. A view's videos follow each other as if they
-            were one long video, and so do its cameras' frames in the bias.
-        views: the N views of the batch, among which each one's partner is; None: all.
+        bias: bias between all views.
+        partners: partner of every view.
+        slope: slope of the pseudo-lines in this call.
+        free_branches: number of guidance branches, from the outermost on, that have no synchronisation.
+        scenes: number of scenes in a training batch, each seen by N views. A view's videos of all scenes form one long
+            video, and so do its frames in the bias.
+        views: N views of the batch, with all their partners; None: all views.
 
     Attributes:
-        partners: of each of the N views in the batch, its partner's place in the batch.
+        partners: place in the batch of the partner of each of the N views.
     """
 
     def __init__(
@@ -280,5 +281,5 @@ class EpipolarContext:
         self._bias, self._slope, self._in_use = bias, slope, frozenset(self._pairs)
 
     def biases(self, rows: int, columns: int) -> list[torch.Tensor]:
-        """For each of the N views, its (F, L, L) bias towards its partner on a feature map of rows x columns."""
+        """The bias (F, L, L) of each of the N views towards its partner, on a feature map of rows x columns."""
         return [self._bias.pair(view, key, rows, columns, self._slope, self._in_use) for view, key in self._pairs]

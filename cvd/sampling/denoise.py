@@ -1,4 +1,4 @@
-"""Denoising several views together: the paper's Algorithm 1, around any of three solvers."""
+"""Denoising of several views together: the paper's Algorithm 1, with one of three solvers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .state import DrawsState, SamplerState, SolverMemory
 Scheduler: TypeAlias = DDIMScheduler | DPMSolverMultistepScheduler | EulerDiscreteScheduler
 
 REMEMBERED_VALUES = ("_step_index", "lower_order_nums", "is_scale_input_called")
-"""What the solvers remember of their steps, beside the U-Net's last outputs."""
+"""Values that solvers keep from their steps, beside the U-Net's last outputs."""
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def official_scheduler(prediction_type: Literal["epsilon", "v_prediction"] = "epsilon") -> DDIMScheduler:
-    """DDIM as the official release configures it: 1000 steps, linear beta, offset 1, no clipping.
+    """DDIM as in the official release: 1000 steps, linear beta, offset 1, no clipping.
 
     Args:
-        prediction_type: what the U-Net predicts: the noise, as the official one, or the velocity.
+        prediction_type: output of the U-Net: the noise, as in the official model, or the velocity.
     """
     return DDIMScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
@@ -42,17 +42,17 @@ def official_scheduler(prediction_type: Literal["epsilon", "v_prediction"] = "ep
 
 
 def make_solver(name: SolverName, config: Any, num_inference_steps: int) -> Scheduler:
-    """A solver of a model's noise schedule, with its timesteps set.
+    """A solver for a model's noise schedule, with its timesteps set.
 
     Args:
-        config: of the model's DDIM scheduler.
+        config: configuration of the model's DDIM scheduler.
     """
     if name == "ddim":
         solver: Scheduler = DDIMScheduler.from_config(config)
     elif name == "euler":
         solver = EulerDiscreteScheduler.from_config(config, timestep_spacing="linspace")
     else:
-        # With few steps it matters that the first one starts from pure noise.
+        # With few steps, the first one must start from pure noise.
         solver = DPMSolverMultistepScheduler.from_config(
             config, algorithm_type="dpmsolver++", timestep_spacing="linspace", lower_order_final=True
         )
@@ -61,12 +61,12 @@ def make_solver(name: SolverName, config: Any, num_inference_steps: int) -> Sche
 
 
 def unet_calls(num_inference_steps: int, multistep: int, accumulate_step: int) -> int:
-    """How many times `denoise` predicts noise: the last timestep has a single recurrence."""
+    """Number of predictions in `denoise`. The last timestep has a single recurrence."""
     return ((num_inference_steps - 1) * multistep + 1) * accumulate_step
 
 
 def marginal(solver: Scheduler, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(alpha, sigma) of the `index`-th timestep: the solver's latents there are alpha * clean + sigma * noise."""
+    """(alpha, sigma) of the `index`-th timestep. The solver's latents are alpha * clean + sigma * noise."""
     if isinstance(solver, EulerDiscreteScheduler):
         return torch.tensor(1.0), solver.sigmas[index]
     kept = solver.alphas_cumprod[solver.timesteps[index]]
@@ -75,18 +75,18 @@ def marginal(solver: Scheduler, index: int) -> tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """Finished views that stay as they are: latents (A, C, F, h, w), and the noise they are mixed with meanwhile."""
+    """Finished views that do not change: latents (A, C, F, h, w), and noise that is added to them during the run."""
 
     latents: torch.Tensor
     noise: torch.Tensor
 
     def place(self, views: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        """The views' latents (V, C, F, h, w) with the first A replaced by the anchors, noised to a timestep."""
+        """The views' latents (V, C, F, h, w). The first A are the anchors with the noise of a timestep."""
         return torch.cat([alpha * self.latents + sigma * self.noise, views[len(self.latents) :]])
 
 
 def remembered(solver: Scheduler) -> SolverMemory:
-    """What a solver remembers of its steps."""
+    """The memory of a solver."""
     memory = SolverMemory(values={name: getattr(solver, name) for name in REMEMBERED_VALUES if hasattr(solver, name)})
     outputs = getattr(solver, "model_outputs", [])
     memory.tensors.update({f"output_{place}": each for place, each in enumerate(outputs) if each is not None})
@@ -94,7 +94,7 @@ def remembered(solver: Scheduler) -> SolverMemory:
 
 
 def with_memory(solver: Scheduler, memory: SolverMemory) -> Scheduler:
-    """A solver of the same timesteps that remembers these steps. The one that is given stays as it is."""
+    """A copy of a solver with another memory. The given solver does not change."""
     copied = copy.copy(solver)
     for name, value in memory.values.items():
         setattr(copied, name, value)
@@ -105,7 +105,7 @@ def with_memory(solver: Scheduler, memory: SolverMemory) -> Scheduler:
 
 
 def initial_state(noise: torch.Tensor, solver: Scheduler) -> SamplerState:
-    """A run's beginning, from standard normal noise (V, C, F, h, w)."""
+    """The first state of a run, from standard normal noise (V, C, F, h, w)."""
     return SamplerState(noise * solver.init_noise_sigma, solver=remembered(solver))
 
 
@@ -123,26 +123,26 @@ def denoise(
     """Recurrent denoising of V views with random pairings (CVD, Algorithm 1).
 
     Args:
-        state: from `initial_state`, or one that `on_step` saw in an earlier run.
-        solver: from `make_solver`.
-        predict: guided prediction of all views (of their noise or velocity, as the solver's configuration says), from
-            (latents, timestep), under a pairing it draws for this call.
-        renoise: the n-th noise to go back a timestep with, of the latents' shape.
-        multistep: recurrences of every timestep but the last.
-        accumulate_step: pairings whose predictions are averaged in each recurrence.
-        anchors: finished views, which stay fixed; they are the first ones.
+        state: state from `initial_state`, or from `on_step` in an earlier run.
+        solver: solver from `make_solver`.
+        predict: function for the guided prediction of all views from (latents, timestep). Each call draws a pairing.
+            The solver's configuration says whether it predicts noise or velocity.
+        renoise: function for the n-th noise, of the latents' shape, to go back a timestep.
+        multistep: number of recurrences of every timestep but the last.
+        accumulate_step: number of pairings whose predictions are averaged in each recurrence.
+        anchors: finished views, which do not change; they come first.
         on_step: called after every recurrence of every timestep.
-        draws_state: where the random streams stand.
+        draws_state: function that returns the state of the random streams.
 
     Returns:
-        (V, C, F, h, w) free of noise.
+        latents (V, C, F, h, w) without noise.
     """
     count = len(solver.timesteps)
     while state.index < count:
         timestep = solver.timesteps[state.index]
         alpha, sigma = marginal(solver, state.index)
         latents = state.latents if anchors is None else anchors.place(state.latents, alpha, sigma)
-        # What a solver learns in a recurrence that is gone back on must not be among its memories.
+        # Only the last recurrence of a timestep may change the memory of the solver.
         attempt = with_memory(solver, state.solver)
         scaled = attempt.scale_model_input(latents, timestep)
         total = sum((predict(scaled, timestep) for _ in range(accumulate_step)), torch.zeros(()))
@@ -169,9 +169,9 @@ def denoise(
 def predicted_clean(
     latents: torch.Tensor, predicted: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, prediction_type: str
 ) -> torch.Tensor:
-    """Latents without noise, from what the U-Net predicts for latents of alpha * clean + sigma * noise.
+    """Latents without noise, from the U-Net's prediction for latents alpha * clean + sigma * noise.
 
-    prediction_type: "epsilon", of the noise, or "v_prediction", of the velocity in latents of unit variance.
+    prediction_type: "epsilon" for noise, "v_prediction" for the velocity in latents of unit variance.
     """
     if prediction_type == "epsilon":
         return (latents - sigma * predicted) / alpha

@@ -1,4 +1,4 @@
-"""Every random draw of a generation, from one seed or pinned by the caller."""
+"""All random draws of a generation. They come from one seed or from the caller."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Shape = tuple[int, ...]
 class Draws:
     """Noise, pairings and slopes.
 
-    Noise comes from one stream, pairings and slopes from another, both on the CPU. So a setting that changes the number
-    of pairings does not change the noise, and neither does the device.
+    Noise comes from one stream, pairings and slopes come from another. Both are on the CPU. So the noise depends
+    neither on the number of pairings nor on the device.
 
     Args:
-        seed: fixes all of them.
-        device: where the noise is used.
-        pins: draws in place of the seed's.
+        seed: number that determines all draws.
+        device: device of the noise.
+        pins: draws that replace the seed's.
     """
 
     def __init__(self, seed: int, device: torch.device, pins: Pins) -> None:
@@ -35,11 +35,11 @@ class Draws:
         self._pairings = None if pins.pairings is None else iter(pins.pairings)
 
     def state(self) -> DrawsState:
-        """Where the streams stand."""
+        """The state of the streams."""
         return DrawsState(self._noise.get_state(), dict(self._choice.bit_generator.state), self._drawn_pairings)
 
     def restore(self, state: DrawsState) -> None:
-        """Let the streams go on from a state. Pinned pairings that were used are passed over."""
+        """Continue the streams from a state. Pinned pairings that were used are skipped."""
         self._noise.set_state(state.noise)
         self._choice.bit_generator.state = state.choice
         if self._pairings is not None:
@@ -47,10 +47,10 @@ class Draws:
         self._drawn_pairings = state.pairings
 
     def initial(self, shape: Shape, window: int) -> torch.Tensor:
-        """Initial noise of videos (V, C, F, h, w) that are denoised in windows of `window` frames.
+        """Initial noise (V, C, F, h, w) of videos that are denoised in windows of `window` frames.
 
         Raises:
-            RequestError: pinned latents of another shape.
+            RequestError: pinned latents have another shape.
         """
         if self._pins.latents is None:
             return shared_noise(self.normal(shape), window, self._noise)
@@ -64,16 +64,16 @@ class Draws:
         return torch.randn(shape, generator=self._noise).to(self._device)
 
     def renoise(self, n: int, shape: Shape) -> torch.Tensor:
-        """The n-th noise to go back a timestep with."""
+        """The n-th noise to go back a timestep."""
         if self._pins.renoise is None:
             return self.normal(shape)
         return torch.as_tensor(self._pins.renoise(n, shape), dtype=torch.float32, device=self._device)
 
     def partners(self, views: int, anchors: int) -> list[int]:
-        """Every view's partner in the next prediction; the first `anchors` views are finished ones.
+        """The partner of every view in the next prediction. The first `anchors` views are finished.
 
         Raises:
-            RequestError: the pinned pairings are used up, or one is no permutation of the views.
+            RequestError: no pinned pairing is left, or one is not a permutation of the views.
         """
         self._drawn_pairings += 1
         if self._pairings is not None:
@@ -88,6 +88,6 @@ class Draws:
         return partners_from_permutation(self._choice.permutation(views))
 
     def slope(self) -> Slope:
-        """The pseudo-lines' slope in the next U-Net call."""
+        """The slope of the pseudo-lines in the next U-Net call."""
         pinned = self._pins.pseudo_slope
         return float(self._choice.random()) if pinned is None else pinned

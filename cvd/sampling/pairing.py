@@ -1,4 +1,4 @@
-"""Which view attends to which: pairings of the views, drawn again for every U-Net call."""
+"""Pairings: a partner for every view. They are drawn again for every U-Net call."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..errors import RequestError
 
 
 def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[int]:
-    """Partner of every view, from a permutation of range(V) (the random matching of Algorithm 1).
+    """Partner of every view, from a permutation of range(V) (the random pairing of Algorithm 1).
 
-    The first half of the permutation is paired with its second half, position by position, as in the official code.
-    With an odd V the last entry takes the first as its partner, one way. A single view is its own partner.
+    The first half of the permutation is paired with its second half, position by position, as in the official code. If
+    V is odd, the first entry is the partner of the last one, but not the reverse. A single view is its own partner.
 
     Raises:
-        RequestError: not a permutation.
+        RequestError: it is not a permutation.
     """
     order = [int(view) for view in permutation]
     if sorted(order) != list(range(len(order))):
@@ -34,9 +34,9 @@ def partners_from_permutation(permutation: Sequence[int] | np.ndarray) -> list[i
 def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> list[int]:
     """Partner of every view, where the first `anchors` views are finished and the others are new.
 
-    As many new views as there are anchors get an anchor as their partner, at random. The other new views are paired
-    with each other. If one remains, its partner is a random anchor, one way. The partner of an anchor that remains is a
-    random new view.
+    Anchors and new views are paired at random until all of one kind have a partner. New views that remain are paired
+    with each other. If one of them is left, its partner is a random anchor, but not the reverse. The partner of an
+    anchor that remains is a random new view.
     """
     old = list(choice.permutation(anchors))
     new = list(anchors + choice.permutation(views - anchors))
@@ -54,11 +54,11 @@ def anchored_partners(anchors: int, views: int, choice: np.random.Generator) -> 
 
 
 def view_groups(partners: Sequence[int], pairs_per_group: int | None) -> list[list[int]]:
-    """The views in groups, each of which holds the partners of all its views.
+    """The views in groups. Every group has the partners of all its views.
 
     Args:
-        partners: of every view, its partner.
-        pairs_per_group: how many sets of views that belong together make a group; None: one group of all.
+        partners: partner of every view.
+        pairs_per_group: number of sets of connected views in a group; None: one group of all.
     """
     if pairs_per_group is None:
         return [list(range(len(partners)))]

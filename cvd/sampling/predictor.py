@@ -1,4 +1,4 @@
-"""The guided prediction of all views' noise, which the sampler asks for again and again."""
+"""The guided prediction of all views' noise. The sampler calls it many times."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import torch
 
 from protocol.models import GuidanceRule
 
-from ..conditioning.conditioning import Conditioning
 from ..conditioning.epipolar import Slope
 from ..models.unet import CollaborativeUNet
+from .conditioning import Conditioning
 from .pairing import view_groups
 
 
 class Predictor:
-    """Predicts all views' guided noise or velocity, under a new pairing for each call, blended over windows.
+    """Predicts all views' guided noise or velocity, with a new pairing for each call, and blends windows.
 
     Args:
-        unet: in the precision that it computes in.
-        text: (2, 77, D) embeddings of the negative prompt, then of the prompt; all views share them.
-        conditionings: one for each window.
-        guidance, guidance_scale: of classifier-free guidance.
-        pairing: draws every view's partner, and the slope of the pseudo-lines.
+        unet: U-Net in the precision of its calls.
+        text: embeddings (2, 77, D) of the negative prompt, then of the prompt, for all views.
+        conditionings: conditioning of each window.
+        guidance, guidance_scale: rule and scale of classifier-free guidance.
+        pairing: function that draws the partners, and the slope of the pseudo-lines.
         pairs_per_call: see `MemoryPlan`.
         on_window: called after every window of a prediction.
     """
@@ -43,7 +43,7 @@ class Predictor:
         self._pairing, self._pairs_per_call, self._on_window = pairing, pairs_per_call, on_window
 
     def __call__(self, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        """(V, C, F, h, w) of latents of that shape, at a timestep."""
+        """The prediction (V, C, F, h, w) for latents of this shape at a timestep."""
         partners, slope = self._pairing()
         scale = self._guidance.scale_at(int(timestep), self._guidance_scale)
         predicted = torch.zeros_like(latents)
@@ -65,8 +65,8 @@ class Predictor:
         slope: Slope,
         views: Sequence[int],
     ) -> torch.Tensor:
-        """One call of the U-Net for a part of the views."""
-        # A scale of 1 gives the conditional branch back, which then does without the other one.
+        """One call of the U-Net for some of the views."""
+        # With a scale of 1 the result is the conditional branch, and the other is not needed.
         branches = 1 if scale == 1 else 2
         free_branches = 1 if branches == 2 and self._guidance.frees_unconditional else 0
         output = self._unet(

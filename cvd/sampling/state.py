@@ -1,4 +1,4 @@
-"""Where a run of the sampler stands: all that it takes to go on from there with the same bytes."""
+"""The state of a sampler's run: all that is needed to continue it with the same bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATE_VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class SolverMemory:
-    """What a solver remembers of its earlier steps: tensors and plain values, by name. Empty before the first step."""
+    """The memory of a solver: tensors and plain values of earlier steps, by name. It is empty before the first step."""
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -28,9 +28,9 @@ class SolverMemory:
 
 @dataclass(frozen=True, eq=False)
 class DrawsState:
-    """Where the random streams of a run stand.
+    """The state of a run's random streams.
 
-    noise: state of torch's generator. choice: state of numpy's generator. pairings: how many pairings were drawn.
+    noise: state of torch's generator. choice: state of numpy's generator. pairings: number of drawn pairings.
     """
 
     noise: torch.Tensor
@@ -42,9 +42,9 @@ class DrawsState:
 class SamplerState:
     """A run between two steps of its sampler.
 
-    latents: (V, C, F, h, w) float32. index, recurrence: of the timestep that is next, and of its repetition, counted
-    from 0. solver: what the solver remembers. renoised: how many times the latents went back a timestep.
-    draws: where the random streams stand; None where the caller's pins have no streams.
+    latents: latents (V, C, F, h, w), float32. index, recurrence: numbers of the next timestep and recurrence, from 0.
+    solver: memory of the solver. renoised: number of times that the latents went back a timestep.
+    draws: state of the random streams; None without streams.
     """
 
     latents: torch.Tensor
@@ -80,7 +80,7 @@ def load_state(path: Path) -> SamplerState:
     """A state that `SamplerState.save` wrote.
 
     Raises:
-        CheckpointError: missing, damaged, or of another version.
+        CheckpointError: the file is missing, damaged, or of another version.
     """
     try:
         with safe_open(path, "pt") as file:

@@ -1,4 +1,4 @@
-"""Videos longer than the model makes at once: overlapping windows of frames, denoised together."""
+"""Windows of frames that overlap, for videos that are too long for one U-Net call."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 
 
 def window_starts(frames: int, length: int) -> list[int]:
-    """First frames of windows of `length` frames that cover `frames` frames and overlap by half, the last one by more.
+    """First frames of the windows of `length` frames that cover `frames` frames.
 
-    A video that fits into one window has one, of its own length.
+    Windows overlap by half, the last one by more. A video that fits into one window has one of its own length.
     """
     if frames <= length:
         return [0]
@@ -17,19 +17,19 @@ def window_starts(frames: int, length: int) -> list[int]:
 
 
 def blend_weights(length: int) -> torch.Tensor:
-    """(length,) weights of a window's frames where it overlaps another: highest in its middle, never zero."""
+    """Weights (length,) of a window's frames in an overlap: largest in the middle, never zero."""
     ramp = torch.arange(1, length + 1, dtype=torch.float32)
     return torch.minimum(ramp, ramp.flip(0))
 
 
 def shared_noise(noise: torch.Tensor, length: int, generator: torch.Generator) -> torch.Tensor:
-    """Noise of a long video whose windows start from the same noise, in other orders (FreeNoise, section 3.2).
+    """Noise of a long video. All windows have the same noise in other orders (FreeNoise, section 3.2).
 
     Args:
-        noise: (V, C, F, h, w), of which the first `length` frames are kept and used again.
+        noise: noise (V, C, F, h, w). Its first `length` frames are kept and used again.
 
     Returns:
-        (V, C, F, h, w), where each half window after the first window is a shuffle of the frames a window before.
+        noise (V, C, F, h, w). After the first window, each half window is a shuffle of the frames one window before.
     """
     frames, half = noise.shape[2], max(length // 2, 1)
     shared = noise.clone()

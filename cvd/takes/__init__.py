@@ -1,1 +1,1 @@
-"""A generation on disk."""
+"""Takes on disk."""

@@ -1,4 +1,4 @@
-"""Writing what was generated: frames, videos and a grid of all views."""
+"""Files of a generation: frames, videos and a grid of all views."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..errors import RequestError
 Frames = NDArray[np.uint8]
 
 FRAMES_PER_SECOND = 8
-"""What AnimateDiff's training clips were sampled at."""
+"""Frame rate of AnimateDiff's training clips."""
 
 GRID_TILE = 256
-"""Smaller views are enlarged to this many pixels of height in the grid, to be looked at."""
+"""Height in pixels to which smaller views are enlarged in the grid."""
 
 
 def to_uint8(videos: NDArray[np.float32]) -> Frames:
-    """Images in [0, 1] to sRGB bytes, of any shape."""
+    """From images in [0, 1], of any shape, to sRGB bytes."""
     return (np.clip(videos, 0, 1) * 255).round().astype(np.uint8)
 
 
 def write_frames(folder: str | Path, frames: Frames) -> list[Path]:
-    """(F, H, W, 3) to folder/0001.png and on."""
+    """Writes (F, H, W, 3) to folder/0001.png, 0002.png, ..."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / frame_name(number) for number in range(len(frames))]
@@ -38,7 +38,7 @@ def write_frames(folder: str | Path, frames: Frames) -> list[Path]:
 
 
 def read_frames(folder: str | Path) -> Frames:
-    """(F, H, W, 3) from folder/0001.png and on, as `write_frames` leaves them."""
+    """Reads (F, H, W, 3) from folder/0001.png, 0002.png, ..."""
     folder = Path(folder)
     frames: list[Frames] = []
     while (path := folder / frame_name(len(frames))).is_file():
@@ -49,20 +49,20 @@ def read_frames(folder: str | Path) -> Frames:
 
 
 def write_mp4(path: str | Path, frames: Frames) -> None:
-    """(F, H, W, 3) to H.264, at 8 frames a second."""
+    """Writes (F, H, W, 3) as H.264, at 8 frames a second."""
     iio.imwrite(path, frames, fps=FRAMES_PER_SECOND, codec="libx264", macro_block_size=2, quality=9)
 
 
 def write_gif(path: str | Path, frames: Frames) -> None:
-    """(F, H, W, 3) to an endless GIF, at 8 frames a second."""
+    """Writes (F, H, W, 3) as an endless GIF, at 8 frames a second."""
     iio.imwrite(path, frames, duration=1000 / FRAMES_PER_SECOND, loop=0)
 
 
 def view_grid(videos: Frames, gap: int = 8) -> Frames:
-    """(V, F, H, W, 3) to (F, H', W', 3): the views side by side in as square a grid as there is, on black.
+    """From (V, F, H, W, 3) to (F, H', W', 3): up to 3 views in a row, more in a nearly square grid.
 
     Args:
-        gap: pixels between the views.
+        gap: distance of the views in pixels.
     """
     views, frames, height, width = videos.shape[:4]
     scale = max(1, GRID_TILE // height)

@@ -1,4 +1,4 @@
-"""From a generation to the record of its take, and from a record to its cameras."""
+"""Records of takes: how they are made, and their cameras."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_record(
 ) -> TakeRecord:
     """The record of a take that is not part of a Blender scene.
 
-    anchored: names of the views that came from an earlier take, the first ones. The others are `TakeRecord`'s.
+    anchored: names of the first views, which came from an earlier take. The others are as in `TakeRecord`.
     """
     new = range(len(anchored), cameras.views)
     return TakeRecord(
@@ -55,7 +55,7 @@ def make_record(
 
 
 def cameras_of(record: TakeRecord) -> Cameras:
-    """A take's cameras. Raises CameraError, RequestError when they are none."""
+    """A take's cameras. Raises CameraError or RequestError if they are wrong."""
     return Cameras(np.array(record.c2w), np.array(record.K), record.height, record.width)
 
 

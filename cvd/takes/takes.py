@@ -1,4 +1,4 @@
-"""A take on disk: its frames, videos, latents and pictures, beside the record of what made it."""
+"""A take on disk: its frames, videos, latents, pictures and record."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GIVE_A_TAKE = "Give a folder with a take of this program."
 
 @dataclass(frozen=True, eq=False)
 class FinishedTake:
-    """A take that was read back: what was generated, its cameras, and the record of what made it."""
+    """A take that was read from disk: its videos and latents, cameras and record."""
 
     output: Output
     cameras: Cameras
@@ -54,16 +54,16 @@ class FinishedTake:
 
 
 def write_take(folder: Path, output: Output, record: TakeRecord) -> None:
-    """Writes a generation in place of an older one.
+    """Writes a take, and replaces an older one.
 
-    view_NN/0001.png and on, view_NN/latents.npy, transforms.json, trajectories.png, view_NN.mp4 and .gif, grid.mp4 and
-    .gif, and last take.json: a folder that has it is whole.
+    The files are view_NN/0001.png, ..., view_NN/latents.npy, transforms.json, trajectories.png, view_NN.mp4 and .gif,
+    grid.mp4 and .gif. take.json comes last: a folder that has it is whole.
 
     Args:
-        record: whose `files` are filled in here.
+        record: record of the take. Its `files` are set here.
 
     Raises:
-        RequestError: files of these names that are none of ours, which stay, or a folder that cannot be written.
+        RequestError: the folder cannot be written, or has other files of these names, which stay.
     """
     check_take_folder(folder)
     videos, cameras = export.to_uint8(output.videos), cameras_of(record)
@@ -85,7 +85,7 @@ def write_take(folder: Path, output: Output, record: TakeRecord) -> None:
 
 
 def finish_take(folder: Path) -> None:
-    """Turns a take whose files are all there into a whole one, if it is not; other folders stay as they are.
+    """Makes an unfinished take whole if all its files exist. Other folders do not change.
 
     Raises:
         RequestError, CameraError: files are missing or do not fit each other.
@@ -97,10 +97,10 @@ def finish_take(folder: Path) -> None:
 
 
 def check_take_folder(folder: Path) -> None:
-    """Whether a take can be written there, found out without changing anything.
+    """Checks that a take can be written to a folder, and changes nothing.
 
     Raises:
-        RequestError: it cannot be written, or holds a take's files that `write_take` did not write.
+        RequestError: it cannot be written, or has a take's files that `write_take` did not write.
     """
     check_writable(folder)
     if not folder.is_dir() or (folder / UNFINISHED_FILE).exists():
@@ -123,7 +123,7 @@ def check_take_folder(folder: Path) -> None:
 
 
 def write_videos(folder: Path, videos: export.Frames) -> None:
-    """(V, F, H, W, 3) to folder/view_NN and folder/grid, each as .mp4 and .gif.
+    """Writes (V, F, H, W, 3) to folder/view_NN and folder/grid, each as .mp4 and .gif.
 
     Raises:
         RequestError: the encoder failed.
@@ -133,7 +133,7 @@ def write_videos(folder: Path, videos: export.Frames) -> None:
         for name, video in named.items():
             export.write_mp4(folder / f"{name}.mp4", video)
             export.write_gif(folder / f"{name}.gif", video)
-    except (OSError, RuntimeError, ValueError, ImportError) as error:  # what imageio raises, by the cause
+    except (OSError, RuntimeError, ValueError, ImportError) as error:  # what imageio raises
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RequestError(
             f"The videos in {folder} could not be written: {reason}.",
@@ -142,10 +142,10 @@ def write_videos(folder: Path, videos: export.Frames) -> None:
 
 
 def read_videos(folder: Path) -> export.Frames:
-    """(V, F, H, W, 3) from folder/view_00/0001.png and on.
+    """Reads (V, F, H, W, 3) from folder/view_00/0001.png, ...
 
     Raises:
-        RequestError: no view there, files that are no images, or views that differ in length or size.
+        RequestError: there is no view, a file is not an image, or views differ in length or size.
     """
     videos: list[export.Frames] = []
     while frame_path(folder, len(videos), 0).is_file():
@@ -167,10 +167,10 @@ def read_videos(folder: Path) -> export.Frames:
 
 
 def read_take(folder: Path) -> FinishedTake:
-    """A take of the command line, the service or the add-on, to generate further views of it.
+    """Reads a take of the command line, the service or the add-on, to add views to it.
 
     Raises:
-        RequestError, CameraError: the folder is not whole, or its files do not fit each other.
+        RequestError, CameraError: the take is not whole, or its files do not fit each other.
     """
     if not (folder / TAKE_FILE).is_file() and (folder / UNFINISHED_FILE).is_file():
         raise RequestError(
@@ -209,10 +209,10 @@ def _read_files(folder: Path, record: TakeRecord) -> FinishedTake:
 
 
 def _are_latents_of(size: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
-    """Whether latents (views, channels, f, h, w) can be those of videos, size (views, frames, height, width).
+    """Whether latents (views, channels, f, h, w) fit videos of a size (views, frames, height, width).
 
-    That is when each covers a square of the same whole number of pixels, and one frame or, behind the first one, the
-    same whole number of frames. How many they are, only the model knows.
+    Each must cover a square with a whole number of pixels as its side, the same for all. It must cover one frame, or,
+    after the first, the same whole number of frames. Only the model knows these numbers.
     """
     if len(shape) != 5 or min(shape) < 1:
         return False
@@ -225,7 +225,7 @@ def _are_latents_of(size: tuple[int, int, int, int], shape: tuple[int, ...]) -> 
 
 
 def _take_files(folder: Path) -> Iterator[Path]:
-    """Files that are named like a take's, apart from take.json."""
+    """Files with the names of a take's files, apart from take.json."""
     for path in folder.iterdir():
         if path.is_dir() and is_view_name(path.name):
             yield from (each for each in path.iterdir() if is_frame_name(each.name) or each.name == LATENTS_FILE)
@@ -238,7 +238,7 @@ def _is_video_name(path: Path) -> bool:
 
 
 def _remove_files(folder: Path) -> None:
-    """Removes a take's files, and its views' folders where nothing else is in them."""
+    """Removes a take's files, and its views' folders if they are empty then."""
     for path in list(_take_files(folder)):
         path.unlink()
     for _, view in view_folders(folder):

@@ -32,6 +32,7 @@ from ..starter.world import IMAGE_SIZE
 from ..weights.devices import precision_of
 from ..weights.model_info import ALL_SETTINGS, INFO_FILE, read_info, vae_scale_factor
 from .errors import TrainingError
+from .preview import starter_preview
 
 LATENT_CHANNELS = 16  # for latents of 16 x 16 pixels; 4 channels for 8 x 8 pixels lost solids' colours or edges
 HEADS = 4  # at these widths more heads take time and do not help
@@ -231,4 +232,7 @@ def ship(run: Path, destination: Path) -> None:
     Raises:
         TrainingError: a stage has not been trained.
     """
-    save_model(load_run_model(run, torch.float16), destination)
+    model = load_run_model(run, torch.float16)
+    vae = load_run_part(run, "vae")
+    model.preview_map = starter_preview(vae, model.info.sizes.native)
+    save_model(model, destination)

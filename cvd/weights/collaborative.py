@@ -25,14 +25,14 @@ class CollaborativeFamily:
     """Models that `CollaborativeVideoPipeline` runs (`cvd.family.ModelFamily`)."""
 
     def find(self, folder: Path) -> ModelInfo | None:
-        """By model.json in our own folders, by CVD.ckpt in official ones."""
+        """Our own folders have model.json, official ones have CVD.ckpt."""
         if (folder / INFO_FILE).is_file():
             family = read_config(folder / INFO_FILE).get("family", NAME)
             return read_info(folder) if family == NAME else None
         return OFFICIAL_INFO if (folder / EPIPOLAR_FILE).is_file() else None
 
     def files(self, folder: Path, options: LoadOptions) -> list[Path]:
-        """The weights and configurations that loading reads."""
+        """The weights and configurations that are loaded."""
         if _is_ours(folder):
             return sorted(path for path in folder.rglob("*") if path.suffix in (*WEIGHTS, ".json"))
         image = choose_image_model(folder, base_model=options.base_model, adapter=options.adapter)
@@ -46,7 +46,7 @@ class CollaborativeFamily:
     def load(
         self, folder: Path, device: str, plan: MemoryPlan, options: LoadOptions = AS_IT_IS
     ) -> CollaborativeVideoPipeline:
-        """The pipeline. Raises as `cvd.family.ModelFamily.load`."""
+        """The pipeline. Raises as in `cvd.family.ModelFamily.load`."""
         from ..pipeline import CollaborativeVideoPipeline
 
         if not _is_ours(folder):

@@ -1,4 +1,4 @@
-"""Small files of a model: their presence, and JSON. Free of torch."""
+"""Checks and JSON of a model's small files. Torch is not needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """A JSON object, such as a network's config.json.
 
     Raises:
-        CheckpointError: missing, or not JSON.
+        CheckpointError: it is missing or not JSON.
     """
     require_file(path)
     try:

@@ -1,4 +1,4 @@
-"""How a folder of the official release is laid out. Free of torch."""
+"""Layout of a folder of the official release. Torch is not needed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EPIPOLAR_FILE = "CVD.ckpt"
 
 @dataclass(frozen=True)
 class ImageModel:
-    """Which image model the official modules go into.
+    """The image model that the official modules are added to.
 
-    path: a diffusers folder, or a single file. unet: the folder of the U-Net in it.
-    merge_adapter: whether AnimateDiff's adapter is still to be merged.
+    path: diffusers folder or single file. unet: folder of the U-Net in it.
+    merge_adapter: whether AnimateDiff's adapter must still be merged.
     """
 
     path: Path
@@ -30,7 +30,7 @@ class ImageModel:
 def choose_image_model(
     folder: Path, unet_subfolder: str = ADAPTED_UNET, base_model: str | Path | None = None, adapter: bool = True
 ) -> ImageModel:
-    """The image model of a folder of official files; arguments as `cvd.weights.official.read_base_model` has them."""
+    """The image model of a folder of official files. Arguments are as in `cvd.weights.official.read_base_model`."""
     if base_model is not None:
         return ImageModel(Path(base_model), PLAIN_UNET, adapter)
     base = folder / BASE_FOLDER

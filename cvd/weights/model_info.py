@@ -1,4 +1,4 @@
-"""What a model folder says of its model, read and written without loading it."""
+"""The description of a model in its folder. The model is not loaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INFO_FILE = "model.json"
 
 ALL_SETTINGS = tuple(setting.name for setting in SETTINGS)
 AT_ONCE = 16
-"""Frames that CameraCtrl's encoder and AnimateDiff's motion modules see together."""
+"""Number of frames in a call of CameraCtrl's encoder and AnimateDiff's motion modules."""
 
 OFFICIAL_INFO = ModelInfo(
     name="official",
@@ -36,7 +36,7 @@ OFFICIAL_INFO = ModelInfo(
     frames=FrameRule(at_once=AT_ONCE, most=MAX_FRAMES),
     defaults=SamplingSettings(num_inference_steps=25, guidance_scale=8.5),
     settings=ALL_SETTINGS,
-    # Of the official camera patterns and of RealEstate10K's clips, whose lens is the same for all.
+    # From the official camera patterns and RealEstate10K's clips, which all have the same lens.
     learned=LearnedMotion(
         motion=LearnedRange(low=0.0, high=1.0),
         baseline=LearnedRange(low=0.0, high=1.0),
@@ -46,10 +46,10 @@ OFFICIAL_INFO = ModelInfo(
 
 
 def read_info(folder: Path) -> ModelInfo:
-    """What the model in one of our folders is, as its model.json says.
+    """The description of the model in one of our folders, from its model.json.
 
     Raises:
-        CheckpointError: no such file, or a broken one.
+        CheckpointError: the file is missing or broken.
     """
     path = folder / INFO_FILE
     config = read_config(path)
@@ -68,17 +68,17 @@ def write_info(folder: Path, info: ModelInfo) -> None:
 
 
 def vae_scale_factor(config: Mapping[str, Any]) -> int:
-    """How many pixels a latent covers in either direction, by the autoencoder's configuration: 8 for SD 1.5's."""
+    """Pixels that a latent covers in each direction, from the autoencoder's configuration: 8 for SD 1.5."""
     return 2 ** (len(config["block_out_channels"]) - 1)
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The folder of a model that is given by the name "starter", or as a folder."""
+    """The folder of a model: the starter's for "starter", or the given one."""
     return STARTER if str(folder) == STARTER_NAME else Path(folder)
 
 
 def _from_first_layout(config: dict[str, Any]) -> dict[str, Any]:
-    """The present layout of model.json for one that release 0.1 wrote, which was flat."""
+    """From a model.json of release 0.1, which was flat, to the present layout."""
     return {
         "name": config.get("name"),
         "sizes": {"native": config.get("native_size"), "multiple": config.get("size_multiple")},

@@ -1,4 +1,4 @@
-"""The models of this machine: their names, what they are, and how they are loaded. Finding them needs no torch."""
+"""The models on this machine: names, descriptions and loading. Torch is not needed to find them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ register(NAME, CollaborativeFamily())
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """A model on disk. name: by which it is asked for. info: what it is. folder: with its files."""
+    """A model on disk. name: name to ask for. info: its description. folder: folder of its files."""
 
     name: str
     info: ModelInfo
@@ -36,13 +36,13 @@ class InstalledModel:
 
 
 class Registry:
-    """The starter model, and the models of one folder, where each folder is a model that is offered by its name.
+    """The starter model, and the models in one folder. Each folder in it is offered by its name.
 
-    Official folders and those that `python -m cvd convert` wrote are models, and so is what another family knows.
+    Official folders, folders that `python -m cvd convert` wrote, and folders that another family knows are models.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """folder: with the user's models; by default the usual one (`protocol.places.models_folder`)."""
+        """folder: folder of the user's models; None: the usual one (`protocol.places.models_folder`)."""
         self.folder = models_folder() if folder is None else folder
         self._hashes: dict[tuple[Path, int, int], str] = {}
 
@@ -57,11 +57,11 @@ class Registry:
         return found
 
     def infos(self) -> tuple[ModelInfo, ...]:
-        """What the models are, as `models` lists them."""
+        """The descriptions of the models, as `models` lists them."""
         return tuple(model.info for model in self.models())
 
     def find(self, name: str) -> InstalledModel:
-        """The model of a name, never of a path.
+        """The model of a name. The name is never a path.
 
         Raises:
             RequestError: no model has this name. CheckpointError: it is damaged.
@@ -76,7 +76,7 @@ class Registry:
         )
 
     def open(self, model: str) -> InstalledModel:
-        """The model that a user names on this machine: by its name, or by the path of its folder.
+        """The model that a user of this machine gives, by its name or by the path of its folder.
 
         Raises:
             CheckpointError: there is none, or it is damaged.
@@ -100,17 +100,17 @@ class Registry:
 
         Args:
             device: cpu, cuda or cuda:N.
-            plan: how runs use memory; by default the usual precision of the device.
+            plan: use of memory; None: the usual precision of the device.
 
         Raises:
-            CheckpointError: a file is missing or does not fit. RequestError: options that the model does not have, or a
-                device that is not there.
+            CheckpointError: a file is missing or does not fit.
+            RequestError: the model does not have the options, or the device does not exist.
         """
         plan = MemoryPlan(precision=usual_precision(device)) if plan is None else plan
         return FAMILIES[model.info.family].load(model.folder, device, plan, options)
 
     def reference(self, model: InstalledModel, options: LoadOptions = AS_IT_IS) -> ModelReference:
-        """The model's name and the hash of all that is loaded. Hashes of files are kept as long as this object."""
+        """The model's name and the hash of all that is loaded. This object keeps the hashes of files."""
         together = hashlib.sha256()
         for path in FAMILIES[model.info.family].files(model.folder, options):
             together.update(f"{path.name} {self._hash(path)}\n".encode())
@@ -118,7 +118,7 @@ class Registry:
         return ModelReference(name=model.name, family=model.info.family, sha256=together.hexdigest())
 
     def _folders(self) -> list[tuple[str, Path]]:
-        """Names and folders that may be models, sorted. The starter's name is taken."""
+        """Names and folders that may be models, sorted. The starter's name is left out."""
         if not self.folder.is_dir():
             return []
         names = sorted(path.name for path in self.folder.iterdir() if path.is_dir() and MODEL_NAME.fullmatch(path.name))
@@ -137,7 +137,7 @@ class Registry:
 
 
 def model_in(folder: Path, name: str | None = None) -> InstalledModel:
-    """The model in a folder, under a name; by default under the one that it calls itself.
+    """The model in a folder. name: its name; None: the name in its description.
 
     Raises:
         CheckpointError: no family knows it, or it is damaged.

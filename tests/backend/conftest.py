@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import psutil
 import pytest
 from support.cameras import parting_cameras
@@ -97,9 +98,14 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Path:
-    """A folder of installed models: "tiny" and "other", which differ in their weights, and "damaged"."""
+    """A folder of installed models: "tiny" and "other", which differ in their weights, and "damaged".
+
+    "other" makes previews.
+    """
     import torch
     from support.tiny_model import tiny_pipeline
+
+    from cvd.weights.preview import LatentPreview
 
     folder = tmp_path_factory.mktemp("models")
     shutil.copytree(tiny_model_folder, folder / "tiny")
@@ -107,6 +113,7 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: P
     with torch.no_grad():
         for parameter in other.unet.parameters():
             parameter.mul_(1.1)
+    other.preview_map = LatentPreview(np.full((5, 3), 0.1))
     other.save_pretrained(folder / "other")
     shutil.copytree(folder / "tiny", folder / "damaged")
     (folder / "damaged" / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"half of it")

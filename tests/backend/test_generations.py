@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from support.cameras import parting_cameras
@@ -17,7 +18,7 @@ from cvd.takes.export import to_uint8
 from cvd.takes.takes import read_take
 from cvd.weights.registry import Registry
 from protocol.client import Client
-from protocol.messages import Done, Failed, FetchResult, JobProgress, ViewFrames
+from protocol.messages import Done, Failed, FetchResult, JobPreview, JobProgress, ViewFrames
 from protocol.payloads import pack_submit, unpack_view
 from protocol.settings import SETTINGS, SamplingSettings
 from protocol.takes import read_record
@@ -70,6 +71,18 @@ def test_a_generation_from_submission_to_frames(client: Client, registry: Regist
     )
     assert done.made.model == registry.reference(registry.find("tiny"))
     assert done.made.warnings == ()
+
+
+def test_a_model_with_a_map_for_it_shows_what_it_predicts(client: Client) -> None:
+    job_id = submit(client, make_job(model="other"))
+    received = until(client, lambda m: isinstance(m, Done))
+    previews = [part for part in received if isinstance(part[0], JobPreview)]
+    assert previews
+    message, buffers = previews[0]
+    assert (message.job_id, message.step, message.of) == (job_id, 1, 3)
+    pictures = [iio.imread(buffer) for buffer in buffers]
+    assert [picture.shape for picture in pictures] == [(HEIGHT // 8, WIDTH // 8, 3)] * 2
+    assert np.ptp(pictures[1]) > 0
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The official implementation's recorded runs, reproduced number by number from files in its formats."""
+"""Recorded runs of the official implementation, reproduced number by number from files in its formats."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ class Recording:
         return self.arrays[name]
 
     def ours(self, batch: np.ndarray) -> np.ndarray:
-        """A batch in the official order (views outermost) in ours (guidance branches outermost)."""
+        """From the official order of a batch (views outermost) to ours (guidance branches outermost)."""
         return batch.reshape(self.views, 2, *batch.shape[1:]).swapaxes(0, 1).reshape(batch.shape)
 
 
@@ -58,7 +58,7 @@ def test_fundamental_matrices(recording: Recording) -> None:
     c2w, K = recording.cameras.c2w, recording.cameras.K
     ours = fundamental_matrices(c2w, K, c2w[partner], K[partner])
     theirs = recording["fundamental"][::2]
-    sign = np.sign(np.sum(ours * theirs))  # F is a homogeneous quantity: the lines it gives are the same
+    sign = np.sign(np.sum(ours * theirs))  # F is homogeneous: with another sign it gives the same lines
     assert relative_error(sign * ours, theirs) < 1e-5  # recorded from float32 inversions
 
 
@@ -70,7 +70,7 @@ def test_text_embeddings(recording: Recording, pipe: CollaborativeVideoPipeline)
 def test_camera_features(recording: Recording, pipe: CollaborativeVideoPipeline) -> None:
     with torch.inference_mode():
         features = pipe.camera_encoder(plucker_maps(recording.cameras).transpose(1, 2))
-    # Recorded over both guidance branches, which have the same features.
+    # The record has both guidance branches. Their features are the same.
     norms = [np.sqrt(2) * feature.norm().item() for feature in features]
     np.testing.assert_allclose(norms, recording["pose_feature_norms"], rtol=1e-5)
 
@@ -112,7 +112,7 @@ def test_whole_run(recording: Recording, pipe: CollaborativeVideoPipeline) -> No
 def test_half_precision(
     official_folder: Path, pipe: CollaborativeVideoPipeline, dtype: torch.dtype, tolerance: float
 ) -> None:
-    """The first U-Net call of a recorded run, against the same call in float32."""
+    """The first U-Net call of a recorded run, compared with the same call in float32."""
     recording = Recording("pair_slope")
 
     def first_call(pipe: CollaborativeVideoPipeline) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The pipeline's promises: what the seed fixes, what any number of views gives, what is refused."""
+"""The pipeline: effects of the seed, any number of views, and requests that are refused."""
 
 import gc
 import itertools
@@ -14,7 +14,7 @@ from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.cameras.patterns import pattern_cameras
 from cvd.conditioning.epipolar import EpipolarBias
 from cvd.errors import PromptWarning, RequestError
-from cvd.request import Output, Progress, official_schedule
+from cvd.request import Output, Progress, Request, official_schedule
 from cvd.sampling.denoise import denoise, initial_state, make_solver, official_scheduler
 from cvd.sampling.pairing import anchored_partners, partners_from_permutation
 from cvd.sampling.windows import shared_noise, window_starts
@@ -54,7 +54,7 @@ def test_prompt_cameras_and_guidance_matter(pipe: CollaborativeVideoPipeline) ->
 
 
 def test_views_see_each_other(pipe: CollaborativeVideoPipeline) -> None:
-    """Changing one view's noise changes the other's video: the epipolar modules are at work."""
+    """With other noise in one view, the other view's video changes: the epipolar modules work."""
     cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
     noise = np.random.default_rng(0).standard_normal((2, 4, 4, 4, 4))
     base = pipe("a cube", cameras, num_inference_steps=2, latents=noise).latents
@@ -63,7 +63,7 @@ def test_views_see_each_other(pipe: CollaborativeVideoPipeline) -> None:
 
 
 def test_guidance_can_strengthen_synchronisation(pipe: CollaborativeVideoPipeline, tiny_model_folder: Path) -> None:
-    """The unconditional branch knows no other view then; the conditional one is as it was."""
+    """Then only the unconditional branch changes: it does not attend to other views."""
     guided = CollaborativeVideoPipeline.from_pretrained(tiny_model_folder)
     guided.info = replace(pipe.info, guidance=GuidanceRule(frees_unconditional=True))
     cameras = pattern_cameras("circle", 2, 32, 32, frames=4)
@@ -92,7 +92,7 @@ def test_guidance_can_fall_with_the_noise(pipe: CollaborativeVideoPipeline, tiny
         pipe("a cube", cameras, **settings)
         return [each.numpy() for each in seen]
 
-    # Two steps are timesteps 501 and 1, a single one is timestep 1.
+    # Two steps are timesteps 501 and 1. A single step is timestep 1.
     assert np.array_equal(latents(falling, 2, 6)[0], latents(pipe, 2, 6)[0])
     assert not np.allclose(latents(falling, 2, 6)[1], latents(pipe, 2, 6)[1], atol=1e-3)
     assert np.array_equal(latents(falling, 1, 6)[0], latents(pipe, 1, 3)[0])
@@ -256,7 +256,7 @@ def test_windows_share_their_noise() -> None:
 @pytest.mark.parametrize("multistep", [1, 3])
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 def test_solvers_end_where_the_noise_is_known(scheduler: str, multistep: int, prediction_type: str) -> None:
-    """With the true noise, or velocity, of a known clean signal, every solver returns it, recurrences or not."""
+    """From the true noise or velocity of clean latents, every solver returns them, also with recurrences."""
     clean = torch.randn(2, 4, 3, 2, 2, generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(2)
     solver = make_solver(scheduler, official_scheduler(prediction_type).config, 6)
@@ -277,7 +277,7 @@ def test_solvers_end_where_the_noise_is_known(scheduler: str, multistep: int, pr
 
 
 def test_going_back_a_timestep_gives_its_noise_level() -> None:
-    """Before every prediction, latents of pure noise have the variance of their timestep, recurrences or not."""
+    """Before each prediction, latents of pure noise have their timestep's variance, also with recurrences."""
     for scheduler in ("ddim", "dpmsolver++"):
         solver = make_solver(scheduler, official_scheduler().config, 5)
         generator = torch.Generator().manual_seed(0)

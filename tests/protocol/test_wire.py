@@ -197,6 +197,21 @@ def test_what_is_too_large_is_refused_unread(frames: list[bytes]) -> None:
         wire.decode(frames, ANY_MESSAGE)
 
 
+def test_what_is_just_small_enough_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    message, buffers = pack_submit(REQUEST, np.tile(np.eye(4), (2, 3, 1, 1)), np.tile(np.eye(3), (2, 3, 1, 1)))
+    frames = wire.encode(message, buffers)
+    monkeypatch.setattr(wire, "MAX_HEADER_BYTES", len(frames[0]))
+    monkeypatch.setattr(wire, "MAX_BUFFER_BYTES", max(len(frame) for frame in frames[1:]))
+    monkeypatch.setattr(wire, "MAX_BUFFERS", 2)
+    monkeypatch.setattr(wire, "MAX_MESSAGE_BYTES", sum(map(len, frames)))
+    assert wire.decode(frames, ANY_MESSAGE)[0] == message
+    for limit in ("MAX_HEADER_BYTES", "MAX_BUFFER_BYTES", "MAX_BUFFERS", "MAX_MESSAGE_BYTES"):
+        with monkeypatch.context() as smaller:
+            smaller.setattr(wire, limit, getattr(wire, limit) - 1)
+            with pytest.raises(MessageTooLargeError):
+                wire.decode(frames, ANY_MESSAGE)
+
+
 def test_the_sum_of_all_buffers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "MAX_MESSAGE_BYTES", 1000)
     with pytest.raises(MessageTooLargeError, match="at most 1000"):

@@ -1,4 +1,4 @@
-"""What the add-on sends and what comes back, without a service and without Blender."""
+"""Messages of the add-on and their answers, without a service and without Blender."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TINY = ModelInfo(
 
 
 def submission(output_folder: Path, frames: int = FRAMES, aspect: float = 1.0, **fields: Any) -> Submission:
-    """Two cameras that move apart, of a 1920 x 1080 render, with settings for a quick generation."""
+    """Two cameras of a 1920 x 1080 render that move apart, with settings for a quick generation."""
     c2w = np.tile(np.eye(4), (VIEWS, frames, 1, 1))
     c2w[1, :, 0, 3] = np.linspace(0, 0.5, frames)
     K = np.tile(np.array([[1600.0, 0, 960], [0, 1600, 540], [0, 0, 1]]), (VIEWS, frames, 1, 1))
@@ -52,7 +52,7 @@ def view_message(job_id: str, view: int, frames: int = FRAMES) -> tuple[ServiceM
 
 
 def done_message(job_id: str) -> Done:
-    """The last message of a job that worked."""
+    """The last message of a successful job."""
     made = MadeWith(
         settings=SamplingSettings(seed=3, num_inference_steps=1, guidance_scale=5.0),
         model=ModelReference(name="tiny", family="cvd", sha256="0" * 64),

@@ -31,7 +31,7 @@ MADE = MadeWith(
 
 
 class FakeExecutor:
-    """Makes views of one colour, which the seed and the view's number give."""
+    """Makes views of one colour, which depends on the seed and the view's number."""
 
     capacity = 2
 

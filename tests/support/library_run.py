@@ -1,8 +1,8 @@
-"""What the library makes of a take's record: run in the service's Python, as `python library_run.py TAKE FILE OUT`.
+"""The library's result for a take's record. Run `python library_run.py TAKE FILE OUT` with the service's Python.
 
-TAKE: folder of a take. FILE: a transforms.json of the same cameras for an image of another size.
-OUT then has the frames and latents of the record's own cameras, as a take has them, and cameras.npz: the cameras of
-FILE, brought to the take's size.
+TAKE: folder of a take. FILE: transforms.json of the same cameras for an image of another size.
+OUT: folder for the frames and latents of the record's own cameras, as in a take, and for cameras.npz. That has the
+cameras of FILE in the take's size.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Model folders like the official release's: its file names, tensor names and formats, with weights made from a rule.
+"""Model folders like the official release's: with its file names, tensor names and formats, and weights from a rule.
 
 The reference outputs in tests/data/parity were computed by the official code with exactly these weights.
 """
@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[1] / "data" / "parity"
 
 
 def values(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A tensor's values from its name and shape: normal numbers seeded by the name, scaled by rank and role."""
+    """A tensor's values from its name and shape: normal numbers. The name is the seed; rank and role give the scale."""
     normal = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape)
     if len(shape) >= 2:
         scaled = normal * (0.6 / np.sqrt(np.prod(shape[1:])))
@@ -36,7 +36,7 @@ def positions(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def write_official_files(folder: Path) -> None:
-    """Writes the tiny model (9 M parameters) as the official release lays its files out."""
+    """Writes the tiny model (9 M parameters) in the layout of the official release."""
     with gzip.open(DATA / "manifest.json.gz", "rt") as file:
         manifest = json.load(file)["tiny"]
     tensors = {part: _tensors(shapes) for part, shapes in manifest["files"].items()}

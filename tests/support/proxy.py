@@ -8,7 +8,7 @@ import threading
 
 
 class Proxy:
-    """Passes bytes on to a port of this machine until it is told to cut. port: where it listens."""
+    """Passes bytes to a port of this machine until `cut`. port: port that it listens on."""
 
     def __init__(self, target_port: int) -> None:
         self._target = target_port
@@ -18,7 +18,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """End all connections. New ones are made as before."""
+        """End all connections. New ones are still possible."""
         sockets, self._sockets = self._sockets, []
         for end in sockets:
             with contextlib.suppress(OSError):

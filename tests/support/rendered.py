@@ -1,4 +1,4 @@
-"""Ground truth for the evaluation: a room with random textures on its walls and boxes in it, ray cast exactly."""
+"""Ground truth for the evaluation: a room with boxes and random textures, exactly rendered by ray casting."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ ROOM = np.array([[-2.0, -1.2, -2.0], [2.0, 1.2, 3.5]])
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """Two views of one room, and of another room through the second view's cameras."""
+    """Two views of one room. `other`: another room, through the second view's cameras."""
 
     cameras: Cameras
     videos: np.ndarray

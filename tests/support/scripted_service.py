@@ -1,4 +1,4 @@
-"""A service that says what a test wants it to: a bare ROUTER socket with CURVE, and its connection file."""
+"""A service that sends what a test wants: a plain ROUTER socket with CURVE, and its connection file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 
 class ScriptedService:
-    """It answers greetings and pings by itself, and nothing else. route: of the client that spoke last."""
+    """It answers only greetings and pings by itself. route: route of the last client that sent a message."""
 
     def __init__(self, connection_file: Path, models: Sequence[ModelInfo] = ()) -> None:
         keys = generate_keys()
@@ -47,7 +47,7 @@ class ScriptedService:
         self.close()
 
     def close(self) -> None:
-        """Vanish, as a service that was killed."""
+        """Disappear like a service that was killed."""
         self._context.destroy(linger=100)
 
     def take(self, seconds: float = SECONDS) -> tuple[Message, list[Bytes]]:
@@ -68,7 +68,7 @@ class ScriptedService:
                 return message, buffers
 
     def serve(self, seconds: float) -> list[Message]:
-        """Everything that the client says in this time."""
+        """All messages of the client in this time."""
         messages = []
         deadline = time.monotonic() + seconds
         try:
@@ -78,5 +78,5 @@ class ScriptedService:
             return messages
 
     def say(self, message: Message, buffers: Sequence[Bytes] = ()) -> None:
-        """Send a message to the client that spoke last."""
+        """Send a message to the last client that sent one."""
         self._socket.send_multipart([self.route, *encode(message, buffers)])

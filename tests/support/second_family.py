@@ -1,6 +1,6 @@
-"""A second model family with other rules, as small as can be: 4n + 1 frames, latents compressed in time, flow matching.
+"""A second, very small model family with other rules: 4n + 1 frames, latents compressed in time, flow matching.
 
-It moves straight from noise to a picture of the prompt's length, and knows no epipolar bias and no autoencoder of ours.
+It moves in a straight line from noise to a picture of the prompt's length. It has no epipolar bias and no autoencoder.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class FlowModel:
         request.check(self.info)
         steps = request.resolved(self.info).num_inference_steps
         return Estimate(calls=steps or 0, frames=request.cameras.views * request.cameras.frames)
+
+    def preview(self, latents: torch.Tensor) -> np.ndarray | None:
+        return None
 
     def generate(
         self,

@@ -20,7 +20,7 @@ START_SECONDS = 90.0
 
 
 class ServiceHere:
-    """Serves from when it is made to `stop`. Its jobs lie in folder/jobs."""
+    """Serves from its construction until `stop`. Its jobs are in folder/jobs."""
 
     def __init__(self, make_executor: Callable[[], Executor], folder: Path) -> None:
         self.jobs_folder = folder / "jobs"
@@ -39,12 +39,12 @@ class ServiceHere:
         return client
 
     def job_folder(self, job_id: str) -> Path:
-        """Where a job's files lie."""
+        """The folder of a job's files."""
         (folder,) = self.jobs_folder.glob(f"*-{job_id}")
         return folder
 
     def stop(self) -> None:
-        """End it. Raises what went wrong in it."""
+        """End it. Raises its error, if it had one."""
         self._loop.call_soon_threadsafe(self._service.stop)
         self._thread.join(20)
         assert not self._thread.is_alive()

@@ -39,10 +39,10 @@ AUTOENCODER = {
 def single_file(
     unet: dict[str, torch.Tensor], vae: dict[str, torch.Tensor], text_encoder: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """One state dict of all three networks; U-Net and autoencoder have four levels, two layers in a U-Net's block."""
+    """One state dict of all three networks. U-Net and autoencoder have four levels, a U-Net's block has two layers."""
     tensors = {f"model.diffusion_model.{_unet_name(name)}": tensor for name, tensor in unet.items()}
     for name, tensor in vae.items():
-        # The attention's layers are convolutions there.
+        # In single files, the attention's layers are convolutions.
         is_projection = "attentions" in name and name.endswith("weight") and tensor.ndim == 2
         tensors[f"first_stage_model.{_autoencoder_name(name)}"] = tensor[..., None, None] if is_projection else tensor
     return tensors | {f"cond_stage_model.transformer.{name}": tensor for name, tensor in text_encoder.items()}

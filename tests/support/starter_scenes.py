@@ -1,4 +1,4 @@
-"""What several tests of the procedural world use: projections, and finding colours in small images."""
+"""Helpers for tests of the procedural world: projections, and search for colours in small images."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def project(point: np.ndarray, c2w: np.ndarray = IDENTITY, K: np.ndarray | None 
 
 
 def red(image: np.ndarray) -> np.ndarray:
-    """(..., H, W) where an image is red."""
+    """Mask (..., H, W) of the red pixels of an image."""
     r, g, b = np.moveaxis(image.astype(float), -1, 0)
     return (r > 60) & (r > 1.8 * g) & (r > 1.8 * b)
 
@@ -32,5 +32,5 @@ def image_at(image: np.ndarray, pixel: np.ndarray) -> np.ndarray:
 
 
 def only(scene: Scene, index: int) -> Scene:
-    """The scene with one of its solids."""
+    """The scene with only one of its solids."""
     return Scene((scene.solids[index],), scene.ground, scene.sky)

@@ -20,7 +20,7 @@ WIDTHS = (16, 32)
 
 
 def tiny_pipeline(tokenizer_folder: Path, scale_factor: int = 8) -> CollaborativeVideoPipeline:
-    """The model itself, whose latents cover `scale_factor` pixels in either direction, a power of two.
+    """The model. Its latents cover `scale_factor` pixels in each direction, a power of two.
 
     Its tokenizer's files are written to `tokenizer_folder`.
     """
@@ -37,7 +37,7 @@ def tiny_pipeline(tokenizer_folder: Path, scale_factor: int = 8) -> Collaborativ
         norm_num_groups=8,
     )
     for name, parameter in unet.named_parameters():
-        # The modules that start as no-ops have to matter here.
+        # Modules that have no effect at first must have one here.
         if "qkv_merge" in name or name.endswith("proj_out.weight"):
             torch.nn.init.normal_(parameter, std=0.1)
     text_config = CLIPTextConfig(
@@ -78,7 +78,7 @@ def tiny_pipeline(tokenizer_folder: Path, scale_factor: int = 8) -> Collaborativ
 
 
 def write_tiny_model(folder: Path) -> None:
-    """Writes it as `from_pretrained` loads it."""
+    """Writes the model in the layout of `from_pretrained`."""
     tiny_pipeline(folder / "tokenizer").save_pretrained(folder)
 
 

@@ -25,13 +25,13 @@ from protocol.models import SizeRule
 
 SIZES = Sizes(autoencoder=(8,) * 5, unet=(32, 32), cross_attention_levels=1, text=16, frames=4)
 FACTOR = 16
-"""Pixels that a latent covers in either direction."""
+"""Pixels that a latent covers in each direction."""
 SIDE = 32
-"""Width and height of the frames: what the networks are built for does not bind them."""
+"""Width and height of the frames. They need not be the networks' own."""
 
 
 def tiny_model() -> CollaborativeVideoPipeline:
-    """With modules that matter, as the earlier stages leave them: no gradient is blocked by zeros."""
+    """A model in which all modules have an effect, as after earlier stages. No zeros block a gradient."""
     torch.manual_seed(0)
     tokenizer = build_tokenizer(VOCABULARY)
     unet = build_collaborative_unet(build_image_unet(SIZES), SIZES.frames)
@@ -53,7 +53,7 @@ def tiny_model() -> CollaborativeVideoPipeline:
 def trainer(
     stage: Stage, folder: Path, settings: Settings, *data: DataSet, mixed_precision: str | None = None, log=print
 ) -> Trainer:
-    """A trainer whose files go to `folder`, on procedural scenes unless data is given."""
+    """A trainer whose files go to `folder`, on procedural scenes if no data is given."""
     mixture = Mixture(data or [Procedural(SIDE, SIDE, FACTOR)])
     stage.watch(mixture)
     accelerator = start_accelerator(folder, mixed_precision, settings.accumulation)

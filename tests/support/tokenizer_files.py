@@ -7,7 +7,7 @@ VOCABULARY_SIZE = 514
 
 
 def write_tokenizer(folder: Path) -> None:
-    """Writes the tokenizer's files: 256 byte symbols, the same ending a word, and the start and end of a text."""
+    """Writes the tokenizer's files: 256 byte symbols, the same at the end of a word, and a text's start and end."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     symbols = [chr(byte) for byte in printable] + [chr(256 + i) for i in range(256 - len(printable))]
     names = [*symbols, *(symbol + "</w>" for symbol in symbols), "<|startoftext|>", "<|endoftext|>"]

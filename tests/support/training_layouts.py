@@ -1,4 +1,4 @@
-"""Clips of the procedural world, written in the layouts that training reads."""
+"""Clips of the procedural world in the layouts that training reads."""
 
 import json
 from pathlib import Path
@@ -38,5 +38,5 @@ def write_realestate_clip(folder: Path, name: str, seed: int, frames: int, width
 
 
 def numbered_frames(count: int, width: int = 64, height: int = 48) -> np.ndarray:
-    """(count, height, width, 3) uint8: frame n is grey, 4 n bright, so that a frame tells its number."""
+    """(count, height, width, 3) uint8. Frame n is grey with brightness 4 n, so a frame shows its number."""
     return np.repeat(4 * np.arange(count, dtype=np.uint8), height * width * 3).reshape(count, height, width, 3)

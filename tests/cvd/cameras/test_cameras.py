@@ -34,14 +34,14 @@ def test_resizing_keeps_what_the_camera_sees() -> None:
 
 def test_cropping_keeps_pixels_square_and_the_centre_in_place() -> None:
     intrinsics = np.array([[100.0, 0, 100], [0, 100, 30], [0, 0, 1]])
-    # Half the size, and 16 of 96 columns cut at either side.
+    # Half the size, and 16 of 96 columns are cut at each side.
     cropped = Cameras(STILL, intrinsics, 64, 192).cropped(32, 64)
     assert size(cropped) == (32, 64)
     np.testing.assert_allclose(cropped.K[1, 2], [[50, 0, 34], [0, 50, 15], [0, 0, 1]])
 
 
 def moving() -> Cameras:
-    """The first of two views moves by 15 units in 16 frames and zooms; every frame can be told by its number."""
+    """The first of two views moves by 15 units in 16 frames and zooms. Every frame shows its number."""
     c2w = np.tile(np.eye(4), (2, 16, 1, 1))
     c2w[0, :, 0, 3] = 3 + np.arange(16)
     zoomed = np.tile(K, (2, 16, 1, 1))
@@ -136,6 +136,16 @@ def test_impossible_poses(c2w: np.ndarray, message: str) -> None:
 def test_impossible_intrinsics(intrinsics: np.ndarray, message: str) -> None:
     with pytest.raises(CameraError, match=message):
         Cameras(STILL, intrinsics, HEIGHT, WIDTH)
+
+
+def test_cameras_do_not_change() -> None:
+    given = STILL.copy()
+    cameras = Cameras(given, K, HEIGHT, WIDTH)
+    given[:] = 0
+    assert np.array_equal(cameras.c2w, STILL)
+    for array in (cameras.c2w, cameras.K):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
 
 
 @pytest.mark.parametrize(("height", "width"), [(60, 64), (64, 0), (64, -8), (64.0, 64), (64, float("nan"))])

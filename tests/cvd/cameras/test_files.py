@@ -59,7 +59,7 @@ def test_realestate_is_world_to_camera_with_intrinsics_over_size(realestate_file
 
 
 def test_realestate_intrinsics_of_a_square_crop_and_the_official_mistake(tmp_path: Path) -> None:
-    """The official example's intrinsics: square pixels at 256 x 256, and what the official loader makes of them."""
+    """The official example's intrinsics: square pixels at 256 x 256, and the result of the official loader."""
     path = tmp_path / "a.txt"
     path.write_text(f"{ADDRESS}\n{realestate_line(np.eye(4), (0.470983, 0.837303, 0.5, 0.5))}\n")
     _, K = read_realestate(path, 256, 256)
@@ -187,7 +187,7 @@ def test_malformed_colmap(tmp_path: Path, cameras_text: str, images_text: str, m
 
 @pytest.mark.parametrize("gap", ["\n", "\n\n", "\n\n\n", "\r\n1.5 2.5 -1\r\n", "\n1 2 3 4 5 6 7 8 9 1e1 11 12\n\n"])
 def test_lines_between_colmap_images(tmp_path: Path, gap: str) -> None:
-    """With points, without, with the empty lines that tools drop, or with one too many."""
+    """With points, without points, without the empty lines that tools drop, or with one too many."""
     (tmp_path / "cameras.txt").write_text("1 PINHOLE 64 64 50 50 32 32\n")
     lines = [f"{number} 1 0 0 0 0 0 {number} 1 my view/{number}.png" for number in (1, 2, 3)]
     (tmp_path / "images.txt").write_bytes(b"\xef\xbb\xbf# images\n" + gap.join([*lines, ""]).encode())

@@ -1,4 +1,4 @@
-"""`pattern_cameras`: what it refuses, and what it makes of `protocol.geometry`, whose own tests check the poses."""
+"""`pattern_cameras`: its errors, and its use of `protocol.geometry`. The tests of that module check the poses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`python -m cvd cameras`, and the options that say which cameras to use."""
+"""`python -m cvd cameras`, and the options for the cameras."""
 
 import argparse
 import json
@@ -49,7 +49,7 @@ def run(*words: object) -> int:
 
 @pytest.fixture
 def shot(tmp_path: Path) -> tuple[Path, Cameras]:
-    """Three views of five wide frames, which start apart and zoom, as a transforms.json and a COLMAP model."""
+    """Three views of five wide frames, as a transforms.json and a COLMAP model. They start apart and zoom."""
     cameras = pattern_cameras("circle", 3, 64, 120, frames=5)
     c2w, K = cameras.c2w.copy(), cameras.K.copy()
     c2w[..., 0, 3] += np.array([0, 2, 4])[:, None]
@@ -161,7 +161,7 @@ def test_overlap_is_the_share_of_a_view_that_view_0_sees_in_the_worst_frame(
     write_transforms(tmp_path / "transforms.json", Cameras(c2w, K, 40, 80))
     assert run("--transforms", tmp_path / "transforms.json") == 0
     printed = capsys.readouterr().out
-    # The axes are parallel. Views are 0.5 wide at a distance of 0.5, 1 at 1, and 2 at 2: nothing, 1/2 and 3/4 overlap.
+    # The axes are parallel. Views are 0.5, 1 and 2 wide at the distances 0.5, 1 and 2: 0, 1/2 and 3/4 overlap.
     assert [line.split()[-1] for line in printed.splitlines() if "80 x 40" in line] == ["100%", "42%", "100%"]
     assert "at depths around 1 units" in printed
 
@@ -181,7 +181,7 @@ def test_scale_is_told_and_kept_for_more_views(shot: tuple[Path, Cameras]) -> No
     chosen = load_cameras(given, model(64))
     assert chosen.cameras.largest_motion() == pytest.approx(2)
     assert any("move at most 0.5" in remark for remark in chosen.remarks)
-    # The same file again: the new views lie where the finished ones do, in size, frames and units.
+    # The same file again: the new views have the poses, size, frames and units of the finished ones.
     take = finished(chosen.cameras, chosen.scale)
     again = load_cameras(options("--transforms", path), model(256, 64), take)
     assert again.scale == chosen.scale == pytest.approx(4)

@@ -1,4 +1,4 @@
-"""`python -m cvd` as a user runs it."""
+"""`python -m cvd`, run as a user runs it."""
 
 import json
 import shutil
@@ -132,7 +132,7 @@ def test_anchored_views_keep_their_bytes(generate: tuple[str | Path, ...], tmp_p
 
 @pytest.mark.slow
 def test_more_views_of_a_file_lie_where_the_finished_ones_do(generate: tuple[str | Path, ...], tmp_path: Path) -> None:
-    """The same file once more, as it is: the finished views' scale, size and frames are the new views' too."""
+    """The same file again: the new views have the scale, size and frames of the finished views."""
     files = ("--transforms", tmp_path / "transforms.json")
     write_transforms(tmp_path / "transforms.json", pattern_cameras("circle", 2, 32, 64, frames=6))
     small = (*generate[:3], "--steps", "1")
@@ -145,7 +145,7 @@ def test_more_views_of_a_file_lie_where_the_finished_ones_do(generate: tuple[str
     assert first["scale"] == second["scale"] == pytest.approx(4)
     assert (second["options"]["anchor"], second["anchored_views"]) == (str(tmp_path / "a"), 2)
     assert second["view_names"] == ["view_00", "view_01", "view_02", "view_03"]
-    # A take that was added to can be added to.
+    # Views can be added to the extended take, too.
     assert run(*small, *files, "--anchor", tmp_path / "b", "--out", tmp_path / "b") == 0
     assert read_transforms(tmp_path / "b" / "transforms.json").views == 6
 
@@ -183,7 +183,7 @@ def test_a_take_says_all_that_it_takes_to_repeat_it(generate: tuple[str | Path, 
 def test_a_folder_that_cannot_take_the_result_is_refused_before_the_model_is_loaded(
     tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The model says what it is but has no weights, so that loading it would be another error."""
+    """The model has a description but no weights, so its loading would be another error."""
     model, other = tmp_path / "model", tmp_path / "other"
     for folder in (model, other / "view_00", other / "prompt_00" / "seed_2"):
         folder.mkdir(parents=True)
@@ -264,7 +264,7 @@ def test_convert_writes_a_model_that_generates_the_same(
 ) -> None:
     assert run("convert", "--model", official_folder, "--out", tmp_path / "model") == 0
     assert capfd.readouterr().err == ""
-    # In smaller images the deepest feature map has one pixel, and its group norm magnifies rounding by thousands.
+    # In smaller images the deepest feature map has one pixel. Its group norm makes rounding thousands of times larger.
     common = ("--pattern", "circle", "--size", "96x64", "--steps", "1", "--frames", "2")
     for model, out in ((official_folder, "a"), (tmp_path / "model", "b")):
         assert run("generate", "--model", model, *common, "--out", tmp_path / out) == 0

@@ -1,4 +1,4 @@
-"""Epipolar geometry against hand-computed values, and the fast bias and attention against plain ones."""
+"""Epipolar geometry compared with values by hand, and the fast bias and attention with plain ones."""
 
 import math
 
@@ -33,7 +33,7 @@ def pose(
 
 
 def spreading_cameras(views: int = 3, frames: int = 4) -> Cameras:
-    """Views that share frame 0 and move apart, turning and zooming."""
+    """Views that share frame 0, then move apart, turn and zoom."""
     share = np.linspace(0, 1, frames)
     c2w = np.stack(
         [[pose((s * v, 0.3 * s, -0.2 * s * v), (0, 0.2 * s * v, 0.1 * s)) for s in share] for v in range(views)]
@@ -88,7 +88,7 @@ def test_pseudo_lines_run_through_the_mapped_pixel() -> None:
 
 @pytest.mark.parametrize("degrees", [30, 120])
 def test_pixels_that_the_other_camera_does_not_see_leave_the_others_their_lines(degrees: float) -> None:
-    """Cameras that share their centre: what leaves the image, or lies behind it, must not widen the band."""
+    """Cameras that share a centre: pixels outside the image, or behind it, must not widen the band."""
     turned = pose((0, 0, 0), (0, np.radians(degrees), 0))
     wide = np.array([[40.0, 0, 32], [0, 40.0, 32], [0, 0, 1]])
     cameras = Cameras(np.stack([[pose((0, 0, 0))], [turned]]), wide, 64, 64)
@@ -103,7 +103,7 @@ def test_pixels_that_the_other_camera_does_not_see_leave_the_others_their_lines(
 
 
 def plain_bias(lines: np.ndarray, pixels: np.ndarray, height: int) -> np.ndarray:
-    """The official formula for one frame, written out pixel by pixel."""
+    """The official formula for one frame, pixel by pixel."""
     count = len(pixels)
     distance = np.zeros((count, count))
     for x in range(count):
@@ -146,7 +146,7 @@ def test_bias_is_computed_once_and_only_slopes_change_it() -> None:
 
 
 def test_without_a_baseline_a_pixel_may_attend_to_its_counterpart_alone() -> None:
-    """Frame 0 shares one pose; in the others, which have a baseline, nothing changes, and no slope matters."""
+    """Frame 0 has one pose for all views. The others have a baseline and do not change. Slopes have no effect."""
     lines = EpipolarBias(spreading_cameras(), torch.float32, "cpu")
     points = EpipolarBias(spreading_cameras(), torch.float32, "cpu", without_baseline="point")
     bias = points.pair(0, 1, 8, 8, 0.3).clone()

@@ -1,4 +1,4 @@
-"""The sampler's prediction against a slow, plain reference; and views in groups."""
+"""The sampler's prediction, compared with a slow, plain reference; and views in groups."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def pipe(tiny_model_folder: Path) -> CollaborativeVideoPipeline:
 
 
 def wandering_cameras(views: int, frames: int) -> Cameras:
-    """Every frame of every view has another pose and another lens, so that none can stand in for another."""
+    """Cameras with another pose and lens in every frame of every view, so no frame can replace another."""
     cameras = pattern_cameras("circle", views, 32, 48, frames)
     c2w, K = cameras.c2w.copy(), cameras.K.copy()
     c2w[..., 0, 3] += 0.3 * np.sin(0.7 * np.arange(frames)) * (1 + np.arange(views))[:, None]
@@ -76,7 +76,7 @@ def test_pairs_in_turn_give_what_all_at_once_give(pipe: CollaborativeVideoPipeli
     hook = pipe.unet.register_forward_pre_hook(lambda module, inputs: rows.append(len(inputs[0])))
     together, in_turn = (pipe.generate(wanted, plan=MemoryPlan(pairs_per_call=each)) for each in (None, pairs))
     hook.remove()
-    # An odd view belongs to a pair; both guidance branches are in a call.
+    # The odd view goes with a pair. Both guidance branches are in a call.
     assert max(rows[len(rows) // 2 :]) <= 2 * (2 * pairs + views % 2)
     np.testing.assert_allclose(in_turn.latents, together.latents, atol=2e-3)
     np.testing.assert_allclose(in_turn.videos, together.videos, atol=2e-3)

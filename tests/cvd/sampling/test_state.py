@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on from its saved state, and ends with the same bytes."""
+"""An interrupted run continues from its saved state, and ends with the same bytes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ def pipe(tiny_model_folder: Path) -> CollaborativeVideoPipeline:
 
 @dataclass
 class Watched:
-    """A run and the steps that were seen of it."""
+    """A run, with its steps and its progress."""
 
     output: Output
     steps: list[Step]
@@ -86,7 +86,7 @@ def test_a_step_says_where_it_is_and_what_it_predicts(pipe: CollaborativeVideoPi
     assert [step.timestep for step in steps[::2]] == [751, 501, 251, 1]
     for step in steps:
         assert step.latents.shape == step.clean().shape == (3, 4, 3, 4, 6)
-    # DDIM's last step takes the predicted clean latents almost as they are.
+    # The result of DDIM's last step is almost the predicted clean latents.
     torch.testing.assert_close(steps[-1].clean(), steps[-1].latents, atol=0.05, rtol=0.05)
 
 

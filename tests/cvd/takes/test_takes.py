@@ -1,4 +1,4 @@
-"""Takes on disk: whole, unfinished, replaced, and folders that belong to somebody else."""
+"""Takes on disk: whole, unfinished and replaced ones, and folders of other programs."""
 
 import json
 import shutil
@@ -154,6 +154,29 @@ def edit_record(take: Path, **fields: Any) -> None:
 
 def save_latents(take: Path, shape: tuple[int, ...], value: float = 0.0) -> None:
     np.save(take / "view_02" / "latents.npy", np.full(shape, value))
+
+
+@pytest.mark.parametrize(
+    ("frames", "shape", "fits"),
+    [
+        (9, (4, 9, 4, 6), True),
+        (9, (4, 3, 4, 6), True),  # a frame, and then one for every four
+        (9, (4, 5, 2, 3), True),
+        (9, (4, 4, 4, 6), False),
+        (9, (4, 1, 4, 6), False),
+        (3, (4, 2, 4, 6), True),
+        (1, (4, 1, 4, 6), True),
+        (9, (4, 17, 4, 6), False),
+    ],
+)
+def test_latents_may_be_compressed_in_time(tmp_path: Path, frames: int, shape: tuple[int, ...], fits: bool) -> None:
+    output, record = example(1, frames=frames)
+    write_take(tmp_path, Output(output.videos, np.zeros((1, *shape), np.float32)), record)
+    if fits:
+        assert read_take(tmp_path).output.latents.shape == (1, *shape)
+    else:
+        with pytest.raises(RequestError, match="do not fit each other"):
+            read_take(tmp_path)
 
 
 def spoil_frames(take: Path) -> None:

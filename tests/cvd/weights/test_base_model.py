@@ -1,4 +1,4 @@
-"""Base models and LoRAs in every format that users have them in, merged into the same network."""
+"""Base models and LoRAs in all formats that users have, merged into the same network."""
 
 import shutil
 from pathlib import Path
@@ -46,7 +46,7 @@ def base_tensors(official_folder: Path) -> tuple[StateDict, StateDict, StateDict
 
 @pytest.fixture(scope="module")
 def adapted(official_folder: Path) -> StateDict:
-    """The official default: the U-Net folder into which the adapter was merged by the official tool."""
+    """The official default: the folder of the U-Net with the adapter that the official tool merged."""
     return weights(CollaborativeVideoPipeline.from_official(official_folder))
 
 
@@ -116,7 +116,7 @@ def write_lora(path: Path, form: str, alpha: float) -> Path:
             f"lora_te_text_model_{kohya_text}.lora_up.weight": text_up,
             f"lora_te_text_model_{kohya_text}.alpha": torch.tensor(alpha),
         },
-        # diffusers' files have the alpha multiplied in.
+        # In diffusers' files the weights contain the alpha.
         "diffusers": {
             f"unet.{LAYER}.lora_A.weight": down,
             f"unet.{LAYER}.lora_B.weight": up * alpha / 2,

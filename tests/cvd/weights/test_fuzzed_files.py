@@ -1,4 +1,4 @@
-"""Readers of files that people bring: whatever is in them, the answer is cameras or prompts, or an error for people."""
+"""Readers of users' files: for any content, the result is cameras or prompts, or an error for people."""
 
 import json
 import tempfile
@@ -37,7 +37,7 @@ VALUE = st.recursive(
 
 
 def read(reader: Any, text: str | bytes, name: str = "file") -> Any:
-    """What the reader makes of it; None where it says why it makes nothing."""
+    """The reader's result; None if it raises an error for people."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""Checkpoints that are not what they should be: the error names the file and the tensor."""
+"""Wrong checkpoints: the error names the file and the tensor."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Models by name: which there are, what they are, and that another family of models fits."""
+"""Models by name: the list, their descriptions, and a second family of models."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ from protocol.takes import read_record
 
 @pytest.fixture
 def models(official_folder: Path, tiny_model_folder: Path, tmp_path: Path) -> Path:
-    """A user's models folder: an official model, one of our own, and what is none."""
+    """A user's models folder: an official model, one of our own, and entries that are no models."""
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "official one").symlink_to(official_folder)
@@ -131,7 +131,7 @@ def test_a_second_family_fits(models: Path, tmp_path: Path, capsys: pytest.Captu
     frame = iio.imread(tmp_path / "a" / "view_01" / "0005.png")
     assert frame.shape == (32, 48, 3)
     assert np.abs(frame.astype(int) - 128).max() <= 1
-    # Without a number of frames, the nearest that the model makes to 16.
+    # Without a number of frames, the model makes the nearest one to 16.
     assert main([*generate, "--out", str(tmp_path / "b")]) == 0
     assert read_record(tmp_path / "b").frame_count == 17
     assert main([*generate, "--frames", "6", "--out", str(tmp_path / "c")]) == 1

@@ -1,4 +1,4 @@
-"""All that the U-Net is told of one window of frames, apart from the text."""
+"""The conditioning of the U-Net for one window of frames, apart from the text."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import torch
 
 from ..cameras import Cameras
+from ..conditioning.epipolar import EpipolarBias, EpipolarContext, Slope, WithoutBaseline
+from ..conditioning.plucker import plucker_maps
 from ..memory import MemoryPlan
 from ..models.camera_encoder import CameraPoseEncoder
-from ..sampling.windows import blend_weights, window_starts
-from .epipolar import EpipolarBias, EpipolarContext, Slope, WithoutBaseline
-from .plucker import plucker_maps
+from .windows import blend_weights, window_starts
 
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """Frames that go through the U-Net together, and what it knows of their cameras.
+    """Frames of one U-Net call, with the features and biases of their cameras.
 
-    frames: of the video. share: (1, 1, f, 1, 1), the part of the window in the blended result.
-    pose_features: per level (V, C, f, h, w). bias: between the views of these frames.
+    frames: place in the video. share: weight (1, 1, f, 1, 1) of the window in the blended result.
+    pose_features: features (V, C, f, h, w) of each level. bias: bias between the views.
     """
 
     frames: slice
@@ -29,13 +29,13 @@ class Conditioning:
     bias: EpipolarBias
 
     def pose_features_of(self, views: Sequence[int]) -> list[torch.Tensor]:
-        """The camera features of a part of the views."""
+        """The camera features of some views."""
         return [feature[views] for feature in self.pose_features]
 
     def context(
         self, partners: Sequence[int], slope: Slope, free_branches: int, views: Sequence[int]
     ) -> EpipolarContext:
-        """Who of a part of the views attends to whom; arguments as `EpipolarContext` has them."""
+        """The partners and biases of some views. The arguments are those of `EpipolarContext`."""
         return EpipolarContext(self.bias, partners, slope, free_branches, views=views)
 
 
@@ -49,8 +49,8 @@ def window_conditionings(
     """The conditioning of every window of a video.
 
     Args:
-        window: how many frames the U-Net takes at once.
-        without_baseline: what frames without a baseline take, as the U-Net was trained.
+        window: largest number of frames in a U-Net call.
+        without_baseline: what a pixel attends to without a baseline, as in training.
     """
     dtype, device = encoder.dtype, encoder.device
     length = min(cameras.frames, window)
