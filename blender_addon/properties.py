@@ -10,11 +10,11 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, Po
 
 from . import runtime
 from .blender_types import registration_of
-from .cameras.export import FRAME_COUNT
+from .cameras.export import FRAME_COUNT, chosen_cameras
 from .protocol.messages import MAX_FRAMES
 from .protocol.models import STARTER_NAME
 from .protocol.settings import SETTINGS, Setting
-from .sampling import OWN_CHOICE
+from .sampling import OWN_CHOICE, is_models_own, models_own_value, panel_name
 from .takes import importing as takes
 from .takes.places import folder_of_collection
 
@@ -71,10 +71,67 @@ def _sampling_property(setting: Setting) -> Any:
     )
 
 
+def _own_value(settings: SceneSettings, setting: Setting) -> Any:
+    """The chosen model's own value for the chosen cameras; None while no backend has told what it is."""
+    scene: Any = settings.id_data
+    model = runtime.session.state.model(settings.model)
+    return models_own_value(setting, model, len(chosen_cameras(scene)))
+
+
+def _shown_number(setting: Setting) -> Any:
+    """Blender's property that shows an optional number: the artist's value, or else the model's own."""
+
+    def get(settings: SceneSettings) -> Any:
+        value = getattr(settings, setting.name)
+        return (_own_value(settings, setting) or 0) if is_models_own(setting, value) else value
+
+    def put(settings: SceneSettings, value: Any) -> None:
+        setattr(settings, setting.name, value)
+
+    factory: Any = IntProperty if setting.kind is int else FloatProperty
+    high = min(setting.high, LARGEST_INT)
+    return factory(
+        name=setting.title,
+        description=f"{setting.description}. The model's own value until it is changed",
+        min=0,
+        max=high,
+        soft_max=min(setting.usual, high),
+        get=get,
+        set=put,
+    )
+
+
+def _shown_choice(setting: Setting) -> Any:
+    """Blender's property that shows an optional choice, with the name of the model's own."""
+    kept: list[tuple[str, str, str, int]] = []  # Blender keeps no references to the texts
+
+    def items(settings: SceneSettings, context: bpy.types.Context | None) -> list[tuple[str, str, str, int]]:
+        own = _own_value(settings, setting)
+        title = f"Model's Own ({own})" if own else "Model's Own"
+        choices = [(OWN_CHOICE, title), *((choice, choice) for choice in setting.choices)]
+        kept[:] = [(name, shown, "", number) for number, (name, shown) in enumerate(choices)]
+        return kept
+
+    names = [OWN_CHOICE, *setting.choices]
+
+    def get(settings: SceneSettings) -> int:
+        return names.index(getattr(settings, setting.name))
+
+    def put(settings: SceneSettings, number: int) -> None:
+        setattr(settings, setting.name, names[number])
+
+    return EnumProperty(name=setting.title, description=setting.description, items=items, get=get, set=put)
+
+
+def _sampling_annotations() -> dict[str, Any]:
+    stored = {setting.name: _sampling_property(setting) for setting in SETTINGS}
+    optional = [setting for setting in SETTINGS if setting.default is None]
+    shown = {panel_name(each): _shown_choice(each) if each.choices else _shown_number(each) for each in optional}
+    return stored | shown
+
+
 # Blender reads the annotations of a class that is mixed in, too.
-SamplingProperties: Any = type(
-    "SamplingProperties", (), {"__annotations__": {setting.name: _sampling_property(setting) for setting in SETTINGS}}
-)
+SamplingProperties: Any = type("SamplingProperties", (), {"__annotations__": _sampling_annotations()})
 
 
 class CameraSettings(bpy.types.PropertyGroup):
@@ -86,7 +143,10 @@ class CameraSettings(bpy.types.PropertyGroup):
 
 
 class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
-    """`Scene.collaborative_cameras`. It also has a property for every field of `SamplingSettings`."""
+    """`Scene.collaborative_cameras`. It also has a property for every field of `SamplingSettings`.
+
+    Where the model can decide, a second one begins with "shown_": it is what the panel shows, and it sets the first.
+    """
 
     prompt: StringProperty(name="Prompt", description="What the scene shows. May be empty", maxlen=8192)
     negative_prompt: StringProperty(name="Negative Prompt", description="What to keep away from", maxlen=8192)

@@ -11,9 +11,11 @@ from .. import runtime
 from ..blender_types import camera_settings, registration_of, scene_settings
 from ..cameras.export import render_size, scene_cameras
 from ..problem import Problem
+from ..properties import SceneSettings
 from ..protocol.geometry import fitting_part
 from ..protocol.models import ModelInfo
-from ..protocol.settings import SETTINGS
+from ..protocol.settings import SETTINGS, Setting
+from ..sampling import is_models_own, panel_name
 from ..service.state import BackendState, State
 from ..service.submission import aspect_problem, automatic_size
 from ..takes.places import folder_of_collection
@@ -108,7 +110,9 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
     column = body.column(align=True)
     for setting in SETTINGS:
         if model is None or setting.name in model.settings:
-            column.prop(settings, setting.name)
+            _draw_setting(column, settings, setting)
+    if model is None:
+        column.label(text="0: the model's own; the backend knows it", icon="INFO")
     column = body.column(align=True)
     column.prop(settings, "frames")
     if model is not None and not model.frames.allows(settings.frames):
@@ -120,6 +124,15 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
         column.prop(settings, "height")
     _draw_size(column, scene, model)
     body.prop(settings, "output_folder")
+
+
+def _draw_setting(layout: bpy.types.UILayout, settings: SceneSettings, setting: Setting) -> None:
+    """A value, and the way back to the model's own where the artist has set another."""
+    row = layout.row(align=True)
+    row.prop(settings, panel_name(setting))
+    if setting.default is None and not is_models_own(setting, getattr(settings, setting.name)):
+        reset: Any = row.operator("collaborative_cameras.reset_setting", text="", icon="X")
+        reset.setting = setting.name
 
 
 def _draw_size(layout: bpy.types.UILayout, scene: bpy.types.Scene, model: ModelInfo | None) -> None:

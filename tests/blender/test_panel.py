@@ -108,7 +108,7 @@ def drawn(addon: ModuleType, scene: bpy.types.Scene, models: tuple[Any, ...]) ->
     layout = MagicMock()
     body = layout.panel.return_value[1]
     layout.panel.return_value = (MagicMock(), body)
-    body.column.return_value = body
+    body.column.return_value = body.row.return_value = body
     state = addon.service.state.State(models=models)
     addon.panels.sidebar._draw_settings(layout, scene, state)
     labels = [call.kwargs["text"] for call in body.label.call_args_list]
@@ -117,11 +117,11 @@ def drawn(addon: ModuleType, scene: bpy.types.Scene, models: tuple[Any, ...]) ->
 
 def test_the_panel_draws_the_settings_that_the_model_has(scene, addon: ModuleType, schema: ModuleType) -> None:
     scene.collaborative_cameras.model = "tiny"
-    names = {setting.name for setting in schema.SETTINGS}
+    names = {("" if setting.name == "seed" else "shown_") + setting.name for setting in schema.SETTINGS}
     properties, _ = drawn(addon, scene, ())
     assert names <= set(properties), "without a backend nobody knows what the model has"
     properties, _ = drawn(addon, scene, (tiny(addon, settings=("seed", "multistep")),))
-    assert names & set(properties) == {"seed", "multistep"}
+    assert names & set(properties) == {"seed", "shown_multistep"}
 
 
 def test_the_panel_says_what_the_model_cannot_make(scene, addon: ModuleType) -> None:
@@ -175,3 +175,49 @@ def test_the_panel_says_how_much_of_the_frames_the_cameras_see(
     coarse = tiny(addon, sizes=addon.protocol.models.SizeRule(native=128, multiple=64))
     labels = drawn(addon, scene, (coarse,))[1]
     assert [label for label in labels if "px" in label or "see" in label or "render" in label] == expected
+
+
+def test_the_panel_shows_the_models_own_numbers_until_they_are_changed(
+    scene, addon: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that depend on the number of views as well. What a file keeps is 0 or the artist's value."""
+    settings = scene.collaborative_cameras
+    settings.model = "tiny"
+    assert (settings.shown_num_inference_steps, settings.shown_guidance_scale) == (0, 0)
+    assert settings.bl_rna.properties["shown_scheduler"].name == "Scheduler"
+    monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State(models=(tiny(addon),)))
+    for name in ("A", "B", "C"):
+        add_camera(scene, name)
+    own = {"num_inference_steps": 4, "guidance_scale": 5.0, "multistep": 3, "accumulate_step": 1}
+    assert {name: getattr(settings, f"shown_{name}") for name in own} == own
+    assert {name: getattr(settings, name) for name in own} == dict.fromkeys(own, 0)
+    assert settings.shown_scheduler == "MODEL"
+    settings.shown_num_inference_steps, settings.shown_scheduler = 30, "euler"
+    assert (settings.num_inference_steps, settings.scheduler) == (30, "euler")
+    asked = request(addon)
+    assert (asked["num_inference_steps"], asked["scheduler"], asked["guidance_scale"]) == (30, "euler", None)
+    for name in ("num_inference_steps", "scheduler"):
+        bpy.ops.collaborative_cameras.reset_setting(setting=name)
+    assert (settings.num_inference_steps, settings.scheduler) == (0, "MODEL")
+    assert (settings.shown_num_inference_steps, settings.shown_scheduler) == (4, "MODEL")
+
+
+def test_the_models_own_choice_has_its_name(scene, addon: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State(models=(tiny(addon),)))
+    settings = scene.collaborative_cameras
+    settings.model = "tiny"
+    assert bpy.types.UILayout.enum_item_name(settings, "shown_scheduler", "MODEL") == "Model's Own (ddim)"
+    settings.model = "unknown"
+    assert bpy.types.UILayout.enum_item_name(settings, "shown_scheduler", "MODEL") == "Model's Own"
+
+
+def test_a_changed_setting_has_a_way_back(scene, addon: ModuleType) -> None:
+    settings = scene.collaborative_cameras
+    settings.model, settings.multistep = "tiny", 2
+    layout = MagicMock()
+    body = layout.panel.return_value[1]
+    layout.panel.return_value = (MagicMock(), body)
+    body.column.return_value = body.row.return_value = body
+    addon.panels.sidebar._draw_settings(layout, scene, addon.service.state.State(models=(tiny(addon),)))
+    assert [call.args[0] for call in body.operator.call_args_list] == ["collaborative_cameras.reset_setting"]
+    assert body.operator.return_value.setting == "multistep"

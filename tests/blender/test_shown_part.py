@@ -1,4 +1,4 @@
-"""Frames see more than the render where the model's sizes do not fit it. What is shown of them is exactly the render."""
+"""Frames see more than the render where no size of the model fits it. What is shown of them is exactly the render."""
 
 from __future__ import annotations
 
