@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from .. import runtime
-from ..blender_types import camera_settings, registration_of, scene_settings
+from ..blender_types import camera_settings, frames_per_second, registration_of, scene_settings
 from ..cameras.export import render_size, scene_cameras
 from ..problem import Problem
 from ..properties import SceneSettings
@@ -19,6 +19,7 @@ from ..sampling import is_models_own, panel_name
 from ..service.state import BackendState, State
 from ..service.submission import aspect_problem, automatic_size
 from ..takes.places import folder_of_collection
+from ..takes.rate import TRAINED_RATE, fitting_end, new_frames_per_second
 from ..takes.take_folder import take_title
 
 _BACKEND_ICONS = {
@@ -53,6 +54,7 @@ class SidebarPanel(bpy.types.Panel):
         _draw_cameras(layout, context.scene)
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
+        _draw_rate(layout, context.scene)
         _draw_generate(layout, state)
         for warning in state.warnings.values():
             _draw_text(layout.box().column(align=True), warning, context, "INFO")
@@ -152,6 +154,18 @@ def _draw_size(layout: bpy.types.UILayout, scene: bpy.types.Scene, model: ModelI
     height, width = (round(length) for length in fitting_part(aspect, size))
     if (height, width) != size:
         layout.label(text=f"Cameras see {width} x {height} of it", icon="INFO")
+
+
+def _draw_rate(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    """How fast the frames will follow each other, and the range in which they do it as in training."""
+    frames, fps = scene_settings(scene).frames, frames_per_second(scene)
+    rate = new_frames_per_second(frames, scene.frame_start, scene.frame_end, fps)
+    end = fitting_end(frames, scene.frame_start, fps)
+    column = layout.column(align=True)
+    length = scene.frame_end - scene.frame_start + 1
+    column.label(text=f"{frames} frames over {length}: {rate:.1f} new ones a second", icon="TIME")
+    if scene.frame_end != end:
+        column.operator("collaborative_cameras.fit_frame_range", text=f"End at {end}, for {TRAINED_RATE:g} a Second")
 
 
 def _draw_generate(layout: bpy.types.UILayout, state: State) -> None:

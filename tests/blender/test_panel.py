@@ -221,3 +221,22 @@ def test_a_changed_setting_has_a_way_back(scene, addon: ModuleType) -> None:
     addon.panels.sidebar._draw_settings(layout, scene, addon.service.state.State(models=(tiny(addon),)))
     assert [call.args[0] for call in body.operator.call_args_list] == ["collaborative_cameras.reset_setting"]
     assert body.operator.return_value.setting == "multistep"
+
+
+def test_the_panel_says_how_fast_the_frames_play_and_fits_the_range(scene, addon: ModuleType) -> None:
+    """The default scene has 250 frames at 24 a second. 30000 / 1001 is a rate as well."""
+
+    def rate() -> tuple[str, bool]:
+        column = MagicMock()
+        layout = MagicMock(**{"column.return_value": column})
+        addon.panels.sidebar._draw_rate(layout, scene)
+        return column.label.call_args.kwargs["text"], column.operator.called
+
+    assert rate() == ("16 frames over 250: 1.5 new ones a second", True)
+    bpy.ops.collaborative_cameras.fit_frame_range()
+    assert scene.frame_end == 48
+    assert rate() == ("16 frames over 48: 8.0 new ones a second", False)
+    scene.render.fps, scene.render.fps_base, scene.frame_start = 30, 1.001, 101
+    scene.collaborative_cameras.frames = 32
+    bpy.ops.collaborative_cameras.fit_frame_range()
+    assert scene.frame_end == 220
