@@ -30,6 +30,11 @@ def camera_data(camera: bpy.types.Object) -> bpy.types.Camera:
     return data
 
 
+def frames_per_second(scene: bpy.types.Scene) -> float:
+    """How fast a scene plays."""
+    return scene.render.fps / scene.render.fps_base
+
+
 def registration_of(*classes: type) -> tuple[Callable[[], None], Callable[[], None]]:
     """A module's functions `register` and `unregister`, for the classes that it adds to Blender."""
     # The stubs say that the factory returns nothing.

@@ -8,15 +8,12 @@ import bpy
 from bpy.props import StringProperty
 
 from .blender_types import registration_of, scene_settings
-from .problem import AddonError
+from .takes.places import folder_of_unsaved_files
 
 PACKAGE = str(__package__)
 
 
-class OutputFolderError(AddonError):
-    """An output folder that has no place on the disk yet."""
-
-    code = "output_folder"
+BESIDE_THE_FILE = "//takes"
 
 
 class CollaborativeCamerasPreferences(bpy.types.AddonPreferences):
@@ -36,7 +33,7 @@ class CollaborativeCamerasPreferences(bpy.types.AddonPreferences):
     )
     output_folder: StringProperty(
         name="Takes",
-        description="Folder for the takes of scenes that name no folder. Empty: a folder of the extension",
+        description="Folder for the takes of scenes that name no folder. Empty: takes, beside the .blend file",
         subtype="DIR_PATH",
     )
 
@@ -60,17 +57,21 @@ def user_folder(name: str) -> Path:
     return Path(bpy.utils.extension_path_user(PACKAGE, path=name, create=True))
 
 
-def output_folder(context: bpy.types.Context) -> Path:
-    """The folder for new takes of the context's scene: its own, that of the preferences, or the extension's.
+def earlier_takes_folder() -> Path:
+    """Where earlier versions kept takes by default: a folder that goes when the extension is removed."""
+    return Path(bpy.utils.extension_path_user(PACKAGE, path="takes"))
 
-    Raises OutputFolderError when it is relative to a file that is not saved yet.
+
+def output_folder(scene: bpy.types.Scene, blend_file: str) -> Path:
+    """The folder for new takes of a scene: its own, that of the preferences, or `takes` beside the file.
+
+    blend_file: path of the scene's file; empty for a file that is not saved. A folder that is relative to such a file
+    is a visible one in the user's documents, until the file is saved.
     """
-    chosen = scene_settings(context.scene).output_folder or preferences(context).output_folder
-    if chosen.startswith("//") and not bpy.data.filepath:
-        raise OutputFolderError(
-            "The output folder is relative to a file that is not saved yet.", "Save the file, or choose another folder."
-        )
-    return Path(bpy.path.abspath(chosen)) if chosen else user_folder("takes")
+    chosen = scene_settings(scene).output_folder or preferences(bpy.context).output_folder or BESIDE_THE_FILE
+    if not chosen.startswith("//"):
+        return Path(bpy.path.abspath(chosen))
+    return Path(blend_file).parent / chosen[2:] if blend_file else folder_of_unsaved_files()
 
 
 register, unregister = registration_of(CollaborativeCamerasPreferences)

@@ -1,9 +1,23 @@
 """Registers every module that adds something to Blender, in the order in which they need each other."""
 
 from . import panels, preferences, properties, runtime
-from .operators import backend, generation, measuring, problems, takes
+from .operators import backend, generation, measuring, problems, settings, takes, viewing
+from .takes import moving
 
-MODULES = (preferences, properties, runtime, backend, generation, measuring, problems, takes, panels)
+MODULES = (
+    preferences,
+    properties,
+    runtime,
+    moving,
+    backend,
+    generation,
+    measuring,
+    problems,
+    settings,
+    takes,
+    viewing,
+    panels,
+)
 
 
 def register() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 
-from protocol.models import ModelInfo
+from protocol.models import ModelInfo, resolved_settings
 from protocol.settings import SETTINGS, SamplingSettings
 
 from .cameras import Cameras
@@ -176,29 +176,6 @@ class Hooks:
     on_progress: Callable[[Progress], None] = ignore
     on_step: Callable[[Step], None] = ignore
     on_warning: Callable[[str], None] = warn
-
-
-def official_schedule(views: int) -> tuple[int, int]:
-    """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
-
-    Two views have a single pairing, so recurrence and accumulation add nothing. 3 and 5 views use the setting for one
-    more view. More than 6 views use that for 6, because the release has no others.
-    """
-    if views <= 2:
-        return 1, 1
-    if views <= 4:
-        return 3, 1
-    return 6, 2
-
-
-def resolved_settings(settings: SamplingSettings, info: ModelInfo, views: int) -> SamplingSettings:
-    """The settings with every number set: the caller's, or the model's own, or the official ones for the views."""
-    multistep, accumulate_step = official_schedule(views)
-    official = SamplingSettings(scheduler="ddim", multistep=multistep, accumulate_step=accumulate_step)
-    chosen: dict[str, Any] = {}
-    for each in (official, info.defaults, settings):
-        chosen |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
-    return SamplingSettings(**chosen)
 
 
 def draft_settings(settings: SamplingSettings, info: ModelInfo) -> SamplingSettings:

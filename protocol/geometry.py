@@ -7,6 +7,8 @@ first pixel lies at (0.5, 0.5). A size is a tuple (height, width) in pixels. V i
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 from itertools import product
 from typing import Literal, get_args
@@ -51,31 +53,86 @@ def cropped_intrinsics(K: ArrayLike, old: tuple[float, float], new: tuple[float,
         K: (..., 3, 3) in pixels of the old size.
         old, new: (height, width) in pixels, above 0.
     """
-    scale = max(new[0] / old[0], new[1] / old[1])
-    # The centre of the old image becomes the centre of the new one.
+    return _scaled_intrinsics(K, old, new, max(new[0] / old[0], new[1] / old[1]))
+
+
+def widened_intrinsics(K: ArrayLike, old: tuple[float, float], new: tuple[float, float]) -> Array:
+    """Returns K of an image that is scaled until it fits into another size, and sees more around its edges there.
+
+    Pixels keep their shape. The old image is the part `fitting_part` of the new one.
+
+    Args:
+        K: (..., 3, 3) in pixels of the old size.
+        old, new: (height, width) in pixels, above 0.
+    """
+    return _scaled_intrinsics(K, old, new, min(new[0] / old[0], new[1] / old[1]))
+
+
+def _scaled_intrinsics(K: ArrayLike, old: tuple[float, float], new: tuple[float, float], scale: float) -> Array:
+    """K of an image that is scaled, and whose centre becomes the centre of an image of the size `new`."""
     shift = [[scale, 0, (new[1] - scale * old[1]) / 2], [0, scale, (new[0] - scale * old[0]) / 2], [0, 0, 1]]
     return np.array(shift) @ np.asarray(K, np.float64)
 
 
-def size_of_area(aspect: float, side: float, multiple: int, largest: int | None = None) -> tuple[int, int]:
+def fitting_part(aspect: float, size: tuple[float, float]) -> tuple[float, float]:
+    """Returns (height, width) of the largest part of an image that has an aspect ratio. It lies in the middle.
+
+    Args:
+        aspect: width divided by height, above 0.
+        size: (height, width) of the image in pixels, above 0.
+    """
+    height, width = size
+    return min(height, width / aspect), min(width, height * aspect)
+
+
+def size_of_area(aspect: float, side: float, multiple: int) -> tuple[int, int]:
     """Returns (height, width) near an aspect ratio, with about as many pixels as a square has.
 
     Height and width are rounded to multiples, so the aspect ratio of the result differs a little. `resized_intrinsics`
-    takes this into account: pixels are then slightly oblong, and nothing in the image is distorted.
+    takes this into account: pixels are then slightly oblong, and nothing in the image is distorted. `covering_size`
+    keeps them square.
 
     Args:
         aspect: width divided by height, above 0.
         side: the side of the square in pixels, above 0.
         multiple: what height and width are multiples of, 1 or more. Neither is ever smaller.
-        largest: what neither height nor width exceeds, in pixels, `multiple` or more. None sets no limit.
     """
 
     def rounded(length: float) -> int:
-        count = max(round(length / multiple), 1)
-        return multiple * (count if largest is None else min(count, largest // multiple))
+        return multiple * max(round(length / multiple), 1)
 
     root = float(np.sqrt(aspect))
     return rounded(side / root), rounded(side * root)
+
+
+@functools.lru_cache(maxsize=64)
+def covering_size(aspect: float, side: float, multiple: int, largest: int | None = None) -> tuple[int, int]:
+    """Returns (height, width) of an image that a view of some aspect ratio fits into, with square pixels.
+
+    Height and width are multiples, so the image sees more than the view (`widened_intrinsics`). Of all sizes this one
+    has the best of two things: the view has about as many pixels as a square, and few pixels lie outside of the view.
+
+    Args:
+        aspect: width of the view divided by its height, above 0.
+        side: the side of the square in pixels, above 0.
+        multiple: what height and width are multiples of, 1 or more. Neither is ever smaller.
+        largest: what neither height nor width exceeds, in pixels, `multiple` or more. None sets no limit.
+    """
+
+    def covering(length: float) -> int:
+        """The smallest multiple that is not shorter; a rounding error is no pixel."""
+        return multiple * max(math.ceil(length / multiple - 1e-9), 1)
+
+    def cost(size: tuple[int, int]) -> float:
+        seen = math.prod(fitting_part(aspect, size))
+        return abs(math.log(seen / side**2)) + math.log(math.prod(size) / seen)
+
+    limit = largest or math.inf
+    longest = 2 * side * max(aspect, 1 / aspect) ** 0.5
+    lengths = range(multiple, covering(min(longest, limit)) + 1, multiple)
+    sizes = [(length, covering(length * aspect)) for length in lengths]
+    sizes += [(covering(length / aspect), length) for length in lengths]
+    return min((size for size in sizes if max(size) <= limit), key=cost)
 
 
 # -------------------------------------------------------------------------------------------------- times and poses

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -116,3 +116,26 @@ class ModelReference(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=256)]
     family: Annotated[str, Meta(max_length=128)]
     sha256: Annotated[str, Meta(max_length=64)]
+
+
+def official_schedule(views: int) -> tuple[int, int]:
+    """(multistep, accumulate_step) for a number of views: the official settings for 2, 4 and 6 views.
+
+    Two views have a single pairing, so recurrence and accumulation add nothing. 3 and 5 views use the setting for one
+    more view. More than 6 views use that for 6, because the release has no others.
+    """
+    if views <= 2:
+        return 1, 1
+    if views <= 4:
+        return 3, 1
+    return 6, 2
+
+
+def resolved_settings(settings: SamplingSettings, info: ModelInfo, views: int) -> SamplingSettings:
+    """The settings with every number set: the caller's, or the model's own, or the official ones for the views."""
+    multistep, accumulate_step = official_schedule(views)
+    official = SamplingSettings(scheduler="ddim", multistep=multistep, accumulate_step=accumulate_step)
+    chosen: dict[str, Any] = {}
+    for each in (official, info.defaults, settings):
+        chosen |= {name: value for name, value in msgspec.structs.asdict(each).items() if value is not None}
+    return SamplingSettings(**chosen)

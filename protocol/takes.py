@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -31,6 +31,7 @@ LATENTS_FILE = "latents.npy"
 TAKE_FORMAT: Literal["collaborative-cameras take"] = "collaborative-cameras take"
 TAKE_VERSION: Literal[1] = 1
 
+Length = Annotated[float, msgspec.Meta(gt=0)]
 Matrix = tuple[tuple[float, ...], ...]
 Trajectories = tuple[tuple[Matrix, ...], ...]
 """Matrices of every view and frame: [view][frame][row][column]."""
@@ -64,6 +65,8 @@ class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     scale: factor from the units of the scene, or of the camera files, to those of `c2w`.
     anchored_views: number of the first views, which came from an earlier take. warnings: warnings for the user.
     scene: place in a Blender scene; None for other cameras. options: further options of the command line.
+    shown: (width, height) in pixels of the part in the middle of the frames that the scene's cameras see; the frames,
+    with `c2w` and `K`, see more around it. None: it is all of them.
     files: the take's frames and latents, relative to its folder.
     """
 
@@ -86,6 +89,7 @@ class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     anchored_views: int = 0
     warnings: tuple[str, ...] = ()
     scene: SceneSpan | None = None
+    shown: tuple[Length, Length] | None = None
     options: dict[str, Any] = {}
     files: tuple[str, ...] = ()
 
@@ -111,6 +115,7 @@ def record_of(
     job_id: str | None,
     files: tuple[str, ...],
     scene: SceneSpan | None = None,
+    shown: tuple[float, float] | None = None,
 ) -> TakeRecord:
     """The record of a finished request.
 
@@ -133,6 +138,7 @@ def record_of(
         scale=request.scale,
         warnings=made.warnings,
         scene=scene,
+        shown=shown,
         files=files,
     )
 

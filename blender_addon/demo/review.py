@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 from mathutils import Vector
 
-from ..blender_types import camera_settings
+from ..blender_types import camera_settings, scene_settings
 from .shot import FRAME_END, HEIGHT, target
 
 WIDTH, HEIGHT_PIXELS = 900, 600
@@ -26,6 +26,7 @@ def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str
     """
     _add_light(scene)
     before = scene.camera, scene.render.resolution_x, scene.render.resolution_y
+    scene_settings(scene).show_in_renders = True
     scene.camera = _add_overview(scene)
     scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT_PIXELS
     scene.render.engine = "CYCLES"  # type: ignore[assignment]  # an add-on, which the stubs do not know
@@ -39,6 +40,7 @@ def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str
     with _progress(show):
         bpy.ops.render.render(write_still=True)
     scene.camera, scene.render.resolution_x, scene.render.resolution_y = before
+    scene_settings(scene).show_in_renders = False
 
 
 def _can_denoise() -> bool:

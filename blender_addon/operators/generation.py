@@ -87,7 +87,7 @@ class CancelGeneration(bpy.types.Operator):
 
 
 def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], folder: str) -> Submission:
-    """The scene's settings and cameras. Raises CameraRefusedError and OutputFolderError."""
+    """The scene's settings and cameras. Raises CameraRefusedError."""
     scene = context.scene
     settings = scene_settings(scene)
     exported = export_cameras(context, cameras, settings.frames)
@@ -102,7 +102,7 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
         model=settings.model,
         settings=sampling_settings(settings),
         size=(settings.height, settings.width) if settings.size_mode == "CUSTOM" else None,
-        output_folder=output_folder(context),
+        output_folder=output_folder(scene, bpy.data.filepath),
         take_folder=Path(bpy.path.abspath(folder)) if folder else None,
         target_distance=settings.target_distance or None,
     )
@@ -111,6 +111,8 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
 def _show(target: TakeTarget, folder: Path) -> Iterator[None]:
     """Show a finished take where it was asked for, one step at a time."""
     yield from import_take(target.scene(), folder, target.cameras())
+    settings = scene_settings(target.scene())
+    settings.new_take = settings.shown_take
     runtime.push_undo_step("Generate")
 
 

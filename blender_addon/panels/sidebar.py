@@ -8,12 +8,19 @@ from typing import Any
 import bpy
 
 from .. import runtime
-from ..blender_types import camera_settings, registration_of, scene_settings
+from ..blender_types import camera_settings, frames_per_second, registration_of, scene_settings
 from ..cameras.export import render_size, scene_cameras
 from ..problem import Problem
-from ..protocol.settings import SETTINGS
+from ..properties import SceneSettings
+from ..protocol.geometry import fitting_part
+from ..protocol.models import ModelInfo
+from ..protocol.settings import SETTINGS, Setting
+from ..sampling import is_models_own, panel_name
 from ..service.state import BackendState, State
-from ..service.submission import automatic_size
+from ..service.submission import aspect_problem, automatic_size
+from ..takes.places import folder_of_collection
+from ..takes.rate import TRAINED_RATE, fitting_end, new_frames_per_second
+from ..takes.take_folder import take_title
 from .scale import draw_scale
 
 _BACKEND_ICONS = {
@@ -49,11 +56,13 @@ class SidebarPanel(bpy.types.Panel):
         draw_scale(layout, context.scene, state, lambda column, text, icon: _draw_text(column, text, context, icon))
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
+        _draw_rate(layout, context.scene)
         _draw_generate(layout, state)
         for warning in state.warnings.values():
             _draw_text(layout.box().column(align=True), warning, context, "INFO")
         if state.problem:
             _draw_problem(layout, state.problem, context)
+        _draw_new_take(layout, context.scene)
         _draw_take(layout, context.scene)
 
 
@@ -105,7 +114,9 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
     column = body.column(align=True)
     for setting in SETTINGS:
         if model is None or setting.name in model.settings:
-            column.prop(settings, setting.name)
+            _draw_setting(column, settings, setting)
+    if model is None:
+        column.label(text="0: the model's own; the backend knows it", icon="INFO")
     column = body.column(align=True)
     column.prop(settings, "frames")
     if model is not None and not model.frames.allows(settings.frames):
@@ -115,10 +126,48 @@ def _draw_settings(layout: bpy.types.UILayout, scene: bpy.types.Scene, state: St
     if settings.size_mode == "CUSTOM":
         column.prop(settings, "width")
         column.prop(settings, "height")
-    elif model is not None:
-        height, width = automatic_size(render_size(scene).aspect, model)
-        column.label(text=f"{width} x {height} px")
+    _draw_size(column, scene, model)
     body.prop(settings, "output_folder")
+
+
+def _draw_setting(layout: bpy.types.UILayout, settings: SceneSettings, setting: Setting) -> None:
+    """A value, and the way back to the model's own where the artist has set another."""
+    row = layout.row(align=True)
+    row.prop(settings, panel_name(setting))
+    if setting.default is None and not is_models_own(setting, getattr(settings, setting.name)):
+        reset: Any = row.operator("collaborative_cameras.reset_setting", text="", icon="X")
+        reset.setting = setting.name
+
+
+def _draw_size(layout: bpy.types.UILayout, scene: bpy.types.Scene, model: ModelInfo | None) -> None:
+    """The size of the frames, and what of them the cameras see."""
+    settings, aspect = scene_settings(scene), render_size(scene).aspect
+    problem = aspect_problem(aspect)
+    if problem:
+        layout.label(text=problem, icon="ERROR")
+        return
+    if settings.size_mode == "CUSTOM":
+        size = settings.height, settings.width
+    elif model is not None:
+        size = automatic_size(aspect, model)
+        layout.label(text=f"{size[1]} x {size[0]} px")
+    else:
+        return
+    height, width = (round(length) for length in fitting_part(aspect, size))
+    if (height, width) != size:
+        layout.label(text=f"Cameras see {width} x {height} of it", icon="INFO")
+
+
+def _draw_rate(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    """How fast the frames will follow each other, and the range in which they do it as in training."""
+    frames, fps = scene_settings(scene).frames, frames_per_second(scene)
+    rate = new_frames_per_second(frames, scene.frame_start, scene.frame_end, fps)
+    end = fitting_end(frames, scene.frame_start, fps)
+    column = layout.column(align=True)
+    length = scene.frame_end - scene.frame_start + 1
+    column.label(text=f"{frames} frames over {length}: {rate:.1f} new ones a second", icon="TIME")
+    if scene.frame_end != end:
+        column.operator("collaborative_cameras.fit_frame_range", text=f"End at {end}, for {TRAINED_RATE:g} a Second")
 
 
 def _draw_generate(layout: bpy.types.UILayout, state: State) -> None:
@@ -160,17 +209,33 @@ def _draw_problem(layout: bpy.types.UILayout, problem: Problem, context: bpy.typ
     row.operator("collaborative_cameras.dismiss_problem", text="", icon="X")
 
 
+def _draw_new_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+    folder = folder_of_collection(scene_settings(scene).new_take)
+    if folder is None:
+        return
+    box = layout.box()
+    box.label(text=f"{take_title(folder)} is ready", icon="CHECKMARK")
+    row = box.row()
+    row.scale_y = 1.5
+    row.operator("collaborative_cameras.show_take", text="Show It", icon="PLAY")
+
+
 def _draw_take(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     settings = scene_settings(scene)
     header, body = layout.panel("collaborative_cameras_take", default_closed=False)
     header.label(text="Frames")
     if body is None:
         return
-    if settings.take:
+    folder = folder_of_collection(settings.shown_take)
+    if folder:
+        row = body.row(align=True)
+        row.label(text=take_title(folder))
+        row.operator("collaborative_cameras.show_take", text="", icon="PLAY")
         row = body.row(align=True)
         row.prop(settings, "show_planes", toggle=True, icon="IMAGE_PLANE")
         row.prop(settings, "show_backgrounds", toggle=True, icon="VIEW_CAMERA")
-        if scene.view_settings.view_transform not in TRUE_COLOUR_TRANSFORMS:
+        row.prop(settings, "show_in_renders", toggle=True, icon="RENDER_STILL")
+        if settings.show_in_renders and scene.view_settings.view_transform not in TRUE_COLOUR_TRANSFORMS:
             body.label(text=f"{scene.view_settings.view_transform} shifts their colours in renders", icon="INFO")
     body.operator("collaborative_cameras.import_take", icon="IMPORT")
 

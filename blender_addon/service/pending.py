@@ -38,12 +38,14 @@ class PendingJob:
             submission = self.submission
             request = submission.request(models)
             chosen = submission.take_folder
+            size = request.height, request.width
             self.take = UnfinishedTake(
                 folder=claim_take_folder(chosen) if chosen else new_take_folder(submission.output_folder),
                 request=request,
                 c2w=submission.c2w_at(request.scale),
-                K=submission.K_at((request.height, request.width)),
+                K=submission.K_at(size),
                 scene=submission.scene,
+                shown=submission.shown_at(size),
             )
         return self.take
 

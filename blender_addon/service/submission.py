@@ -10,13 +10,24 @@ import msgspec
 
 from ..cameras.camera_model import Array
 from ..problem import AddonError
-from ..protocol.geometry import MAX_SIDE, resized_intrinsics, scaled_poses, size_of_area, target_distance
+from ..protocol.geometry import (
+    MAX_SIDE,
+    covering_size,
+    fitting_part,
+    resized_intrinsics,
+    scaled_poses,
+    target_distance,
+    widened_intrinsics,
+)
 from ..protocol.messages import GenerateRequest
 from ..protocol.models import ModelInfo
 from ..protocol.ranges import motions
 from ..protocol.scale import Scale, choose_scale
 from ..protocol.settings import SETTINGS, SamplingSettings
 from ..protocol.takes import SceneSpan
+
+MOST_OBLONG = 4.0
+"""Longest side of a render divided by its shortest: beyond it, few pixels or many times the model's size are left."""
 
 
 class SettingsError(AddonError):
@@ -71,6 +82,9 @@ class Submission:
         Raises SettingsError when it does not offer the chosen model, or when that model cannot make what is asked for.
         """
         model = self._chosen(models)
+        refusal = aspect_problem(self.cameras.aspect)
+        if refusal:
+            raise SettingsError(refusal, "Change Output Properties > Format > Resolution.")
         height, width = self.size or automatic_size(self.cameras.aspect, model)
         if width % model.sizes.multiple or height % model.sizes.multiple:
             raise SettingsError(
@@ -99,8 +113,18 @@ class Submission:
         return scaled_poses(self.cameras.c2w, scale)
 
     def K_at(self, size: tuple[int, int]) -> Array:
-        """K (V, F, 3, 3) of images of `size`, (height, width) in pixels, that fill the cameras' views."""
-        return resized_intrinsics(self.cameras.K, (self.cameras.height, self.cameras.width), size)
+        """K (V, F, 3, 3) of images of `size`, (height, width) in pixels.
+
+        Their pixels are square, and their part `shown_at` is the render.
+        """
+        view = 1.0, self.cameras.aspect
+        square = resized_intrinsics(self.cameras.K, (self.cameras.height, self.cameras.width), view)
+        return widened_intrinsics(square, view, size)
+
+    def shown_at(self, size: tuple[int, int]) -> tuple[float, float]:
+        """(width, height) of the part of images of `size`, (height, width), that the render shows."""
+        height, width = fitting_part(self.cameras.aspect, size)
+        return width, height
 
     def _scale(self, model: ModelInfo) -> Scale:
         return choose_scale(
@@ -122,8 +146,16 @@ class Submission:
 
 
 def automatic_size(aspect: float, model: ModelInfo) -> tuple[int, int]:
-    """(height, width) in pixels near an aspect ratio, with the area that the model is at its best at."""
-    return size_of_area(aspect, model.sizes.native, model.sizes.multiple, MAX_SIDE)
+    """(height, width) in pixels of images that a render of some aspect ratio fits into, as many as the model likes."""
+    return covering_size(aspect, model.sizes.native, model.sizes.multiple, MAX_SIDE)
+
+
+def aspect_problem(aspect: float) -> str:
+    """What is wrong with the proportions of a render; nothing for most. aspect: width by height."""
+    if 1 / MOST_OBLONG <= aspect <= MOST_OBLONG:
+        return ""
+    width, height = (f"{aspect:.3g}", "1") if aspect > 1 else ("1", f"{1 / aspect:.3g}")
+    return f"The render is {width} to {height}; models make {MOST_OBLONG:g} to 1 at most."
 
 
 def known_settings(settings: SamplingSettings, model: ModelInfo) -> SamplingSettings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import bpy
 
 
@@ -15,3 +17,13 @@ def new_driver(owner: bpy.types.ID, path: str, index: int = -1) -> bpy.types.Dri
     assert isinstance(curve, bpy.types.FCurve), f"{path} has several channels"
     curve.driver.type = "SCRIPTED"
     return curve.driver
+
+
+def new_variable(
+    driver: bpy.types.Driver, name: str, kind: Literal["SINGLE_PROP", "TRANSFORMS"]
+) -> bpy.types.DriverTarget:
+    """A new variable of a driver's expression; returns what it reads, to be set."""
+    variable = driver.variables.new()
+    variable.name = name
+    variable.type = kind
+    return variable.targets[0]

@@ -1,4 +1,4 @@
-"""A finished take into the scene: for every view an image sequence, shown by its camera and by a plane."""
+"""A finished take into the scene: for every view an image sequence, shown in front of its camera and through it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import bpy
 from ..blender_types import camera_data, scene_settings
 from ..problem import AddonError
 from ..protocol.takes import TakeRecord, read_record
-from .planes import make_plane
+from .pictures import show_picture
+from .places import TAKE_KEY, folder_of, folder_of_collection, is_same_folder
+from .planes import show_plane
 from .retiming import driver_expression
-from .sequences import TAKE_KEY, load_sequence, show_background, take_of
+from .sequences import load_sequence, show_background
 
 
 class TakeImportError(AddonError):
@@ -71,32 +73,35 @@ def import_take(scene: bpy.types.Scene, take: Path, cameras: Mapping[int, bpy.ty
     shown_frame = _shown_frame(scene, record)
     collection = _take_collection(scene, take)
     for view, camera in cameras.items():
-        name = f"{take.name} {camera.name}"
-        image = load_sequence(take, view, name)
-        show_background(camera_data(camera), image, shown_frame)
-        collection.objects.link(make_plane(scene, camera, image, shown_frame, view, name))
+        sequence = load_sequence(take, record, view, f"{take.name} {camera.name}", shown_frame)
+        if camera.data.is_editable:
+            show_background(camera_data(camera), sequence)
+        show_picture(collection, scene, camera, sequence)
+        show_plane(collection, scene, camera, sequence)
         yield
-    scene_settings(scene).take = str(take)
+    scene_settings(scene).shown_take = collection
     apply_visibility(scene)
 
 
 def take_collections(scene: bpy.types.Scene) -> list[bpy.types.Collection]:
     """The collections of the scene that hold takes, older ones first."""
-    return [collection for collection in scene.collection.children if take_of(collection)]
+    return [collection for collection in scene.collection.children if collection.get(TAKE_KEY)]
 
 
 def apply_visibility(scene: bpy.types.Scene) -> None:
     """Show the scene's current take as its settings say, and hide all others."""
     settings = scene_settings(scene)
     for collection in take_collections(scene):
-        hidden = take_of(collection) != settings.take or not settings.show_planes
-        collection.hide_viewport = collection.hide_render = hidden
+        shown = collection == settings.shown_take
+        collection.hide_viewport = not (shown and settings.show_planes)
+        collection.hide_render = not (shown and settings.show_in_renders)
+    folder = folder_of_collection(settings.shown_take)
     for obj in scene.objects:
-        if obj.type == "CAMERA":
+        if obj.type == "CAMERA" and obj.data.is_editable:
             for background in camera_data(obj).background_images:
-                take = take_of(background.image)
+                take = folder_of(background.image)
                 if take:
-                    background.show_background_image = take == settings.take and settings.show_backgrounds
+                    background.show_background_image = take == folder and settings.show_backgrounds
 
 
 def _shown_frame(scene: bpy.types.Scene, record: TakeRecord) -> str:
@@ -106,13 +111,19 @@ def _shown_frame(scene: bpy.types.Scene, record: TakeRecord) -> str:
 
 
 def _take_collection(scene: bpy.types.Scene, take: Path) -> bpy.types.Collection:
-    """A new collection for the take, in place of an earlier import of the same one."""
-    for collection in take_collections(scene):
-        if take_of(collection) == str(take):
-            for plane in list(collection.objects):
-                bpy.data.objects.remove(plane)
-            return collection
-    collection = bpy.data.collections.new(take.name)
-    collection[TAKE_KEY] = str(take)
-    scene.collection.children.link(collection)
+    """The collection of an earlier import of the same take, or a new one."""
+    collection = collection_of(scene, take)
+    if collection is None:
+        collection = bpy.data.collections.new(take.name)
+        collection[TAKE_KEY] = True
+        scene.collection.children.link(collection)
     return collection
+
+
+def collection_of(scene: bpy.types.Scene, take: Path) -> bpy.types.Collection | None:
+    """The scene's collection that shows a take, if it has been imported."""
+    for collection in take_collections(scene):
+        folder = folder_of_collection(collection)
+        if folder and is_same_folder(folder, take):
+            return collection
+    return None

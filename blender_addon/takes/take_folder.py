@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from ..problem import AddonError
@@ -13,6 +14,12 @@ class TakeFolderError(AddonError):
     """A folder that cannot receive a take."""
 
     code = "take_folder"
+
+
+def take_title(folder: Path) -> str:
+    """A take's name for people: "Take 3" for a numbered folder, else the folder's name in quotation marks."""
+    match = re.fullmatch(r"take_(\d+)", folder.name)
+    return f"Take {int(match[1])}" if match else f"“{folder.name}”"
 
 
 def new_take_folder(parent: Path) -> Path:
@@ -42,3 +49,27 @@ def claim_take_folder(folder: Path) -> Path:
     if any(view_folders(folder)):
         raise TakeFolderError(f"{folder} holds frames already.", "Choose another folder, or delete these frames.")
     return folder
+
+
+def move_take_folder(take: Path, parent: Path) -> Path:
+    """Move a take into another folder, under its name, or under the next number if that is taken there.
+
+    The take is in one of the two places, whole, whatever goes wrong. Returns its new folder. Raises OSError.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    target = parent / take.name
+    if target.exists():
+        target = new_take_folder(parent)
+        target.rmdir()  # only its number was wanted: a folder cannot be renamed onto another one everywhere
+    try:
+        take.rename(target)
+    except OSError:  # another disk
+        copy = parent / f".{target.name}.copy"
+        try:
+            shutil.copytree(take, copy)
+            copy.rename(target)
+        except OSError:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
+        shutil.rmtree(take, ignore_errors=True)
+    return target

@@ -22,7 +22,7 @@ class UnfinishedTake:
     """What a take is made from, and the folder that its files go to.
 
     c2w: (V, F, 4, 4), OpenCV axes, scene units. K: (V, F, 3, 3) in pixels of the request's size. Both are as sent.
-    scene: the scene and the scene frames that the F frames are spread over.
+    scene: the scene and the scene frames that the F frames are spread over. shown: as in `TakeRecord`.
     """
 
     folder: Path
@@ -30,6 +30,7 @@ class UnfinishedTake:
     c2w: np.ndarray
     K: np.ndarray
     scene: SceneSpan
+    shown: tuple[float, float] | None = None
 
     def save_view(self, message: ViewFrames, buffers: Sequence[Bytes]) -> None:
         """Write the frames and the latents of one view.
@@ -55,5 +56,6 @@ class UnfinishedTake:
             job_id=done.job_id,
             files=take_files(self.folder),
             scene=self.scene,
+            shown=self.shown,
         )
         write_record(self.folder, record)

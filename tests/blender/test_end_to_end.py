@@ -17,7 +17,10 @@ from blender.service_python import run_in_service_python
 
 VIEWS, FRAMES = 3, 5
 WIDTH, HEIGHT = 88, 48
-"""The tiny model's area, 64 x 64, near the aspect of 1920 x 1080, in multiples of 8."""
+"""The tiny model's area, 64 x 64, around the aspect of 1920 x 1080, in multiples of 8."""
+
+LARGE = 20
+"""How many times larger than the frames the other program's image is."""
 
 TIMEOUT = 180.0
 
@@ -37,23 +40,24 @@ def add_zooming_camera(scene: bpy.types.Scene, view: int) -> bpy.types.Object:
 
 
 def write_transforms(path: Path, scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> None:
-    """The cameras of the 1920 x 1080 render in nerfstudio's format, whose axes are Blender's."""
+    """The cameras in nerfstudio's format, whose axes are Blender's. Its image is wider than the 1920 x 1080 render."""
+    render_width = HEIGHT * LARGE * 1920 / 1080
     frames = []
     for view, camera in enumerate(cameras):
         for time in np.linspace(1, 33, FRAMES):
             scene.frame_set(int(time))
             evaluated = camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
             lens = evaluated.data
-            focal = lens.lens / lens.sensor_width * 1920
+            focal = lens.lens / lens.sensor_width * render_width
             frames.append(
                 {
                     "view": view,
                     "fl_x": focal,
                     "fl_y": focal,
-                    "cx": 960 - lens.shift_x * 1920,
-                    "cy": 540 + lens.shift_y * 1920,
-                    "w": 1920,
-                    "h": 1080,
+                    "cx": WIDTH * LARGE / 2 - lens.shift_x * render_width,
+                    "cy": HEIGHT * LARGE / 2 + lens.shift_y * render_width,
+                    "w": WIDTH * LARGE,
+                    "h": HEIGHT * LARGE,
                     "transform_matrix": np.array(evaluated.matrix_world).tolist(),
                 }
             )
@@ -84,6 +88,7 @@ def test_a_take_is_what_the_library_makes_of_the_scene(
     assert record.settings.multistep is not None, "what the model chose is recorded too"
     assert (record.model.name, record.model.family) == (tiny_model, "cvd")
     assert record.scene.aspect == 1920 / 1080
+    np.testing.assert_allclose(record.shown, [HEIGHT * 16 / 9, HEIGHT])
 
     run_in_service_python("library_run.py", take, tmp_path / "transforms.json", tmp_path / "library")
     expected = np.load(tmp_path / "library" / "cameras.npz")

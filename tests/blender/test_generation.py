@@ -107,6 +107,7 @@ def test_generate_to_pixels(shot: bpy.types.Scene, session, addon: ModuleType, t
     for view in range(3):
         assert np.load(folder / f"view_{view:02d}" / "latents.npy").shape == (4, FRAMES, SIZE // 8, SIZE // 8)
 
+    shot.collaborative_cameras.show_in_renders = True
     for view, name in enumerate(record.view_names):
         for frame, number in ((1, 1), (24, 8), (48, 16)):
             expected = read_png(folder / f"view_{view:02d}" / f"{number:04d}.png")
@@ -129,6 +130,7 @@ def test_the_same_seed_gives_the_same_bytes(shot: bpy.types.Scene, running) -> N
 def test_a_script_names_the_takes_folder(shot: bpy.types.Scene, running, tmp_path: Path) -> None:
     bpy.ops.collaborative_cameras.generate(folder=str(tmp_path / "v001"))
     assert running.wait(timeout=TIMEOUT) == tmp_path / "v001"
+    assert shot.collaborative_cameras.new_take.name == "v001"
     bpy.ops.collaborative_cameras.generate(folder=str(tmp_path / "v001"))
     with pytest.raises(Exception, match="holds a take already"):
         running.wait(timeout=TIMEOUT)
@@ -139,8 +141,9 @@ def test_cameras_may_be_renamed_and_deleted_meanwhile(shot: bpy.types.Scene, run
     shot.objects["Left"].name = "Renamed"
     bpy.data.objects.remove(shot.objects["Right"])
     running.wait(timeout=TIMEOUT)
-    assert [child.name for child in shot.objects["Renamed"].children] == ["take_0001 Renamed"]
-    assert len(shot.collection.children["take_0001"].objects) == 1
+    made = ["take_0001 Renamed", "take_0001 Renamed in renders"]
+    assert sorted(child.name for child in shot.objects["Renamed"].children) == made
+    assert sorted(shot.collection.children["take_0001"].objects.keys()) == made
 
 
 def test_a_closed_file_leaves_the_take_on_disk(shot: bpy.types.Scene, running, tmp_path: Path) -> None:
@@ -307,9 +310,3 @@ def test_stopping_the_backend_during_a_job_ends_the_wait(shot, session) -> None:
     bpy.ops.collaborative_cameras.stop_backend()
     with pytest.raises(Exception, match="the generation is lost"):
         session.wait(timeout=TIMEOUT)
-
-
-def test_a_relative_output_folder_needs_a_saved_file(shot, addon: ModuleType) -> None:
-    shot.collaborative_cameras.output_folder = "//takes"
-    with pytest.raises(RuntimeError, match="not saved yet"):
-        bpy.ops.collaborative_cameras.generate()

@@ -108,7 +108,7 @@ def drawn(addon: ModuleType, scene: bpy.types.Scene, models: tuple[Any, ...]) ->
     layout = MagicMock()
     body = layout.panel.return_value[1]
     layout.panel.return_value = (MagicMock(), body)
-    body.column.return_value = body
+    body.column.return_value = body.row.return_value = body
     state = addon.service.state.State(models=models)
     addon.panels.sidebar._draw_settings(layout, scene, state)
     labels = [call.kwargs["text"] for call in body.label.call_args_list]
@@ -117,11 +117,11 @@ def drawn(addon: ModuleType, scene: bpy.types.Scene, models: tuple[Any, ...]) ->
 
 def test_the_panel_draws_the_settings_that_the_model_has(scene, addon: ModuleType, schema: ModuleType) -> None:
     scene.collaborative_cameras.model = "tiny"
-    names = {setting.name for setting in schema.SETTINGS}
+    names = {("" if setting.name == "seed" else "shown_") + setting.name for setting in schema.SETTINGS}
     properties, _ = drawn(addon, scene, ())
     assert names <= set(properties), "without a backend nobody knows what the model has"
     properties, _ = drawn(addon, scene, (tiny(addon, settings=("seed", "multistep")),))
-    assert names & set(properties) == {"seed", "multistep"}
+    assert names & set(properties) == {"seed", "shown_multistep"}
 
 
 def test_the_panel_says_what_the_model_cannot_make(scene, addon: ModuleType) -> None:
@@ -157,3 +157,86 @@ def test_stop_says_whether_it_ends_the_service_or_leaves_it(
     monkeypatch.setattr(addon.runtime.session, "state", states.State(backend=states.BackendState.READY, own=own))
     operator = importlib.import_module(f"{MODULE}.operators.backend").StopBackend
     assert word in operator.description(bpy.context, MagicMock())
+
+
+@pytest.mark.parametrize(
+    ("resolution", "expected"),
+    [
+        ((1920, 1080), ["192 x 128 px", "Cameras see 192 x 108 of it"]),
+        ((1000, 1000), ["128 x 128 px"]),
+        ((4000, 100), ["The render is 40 to 1; models make 4 to 1 at most."]),
+    ],
+)
+def test_the_panel_says_how_much_of_the_frames_the_cameras_see(
+    scene, addon: ModuleType, resolution: tuple[int, int], expected: list[str]
+) -> None:
+    scene.collaborative_cameras.model = "tiny"
+    scene.render.resolution_x, scene.render.resolution_y = resolution
+    coarse = tiny(addon, sizes=addon.protocol.models.SizeRule(native=128, multiple=64))
+    labels = drawn(addon, scene, (coarse,))[1]
+    assert [label for label in labels if "px" in label or "see" in label or "render" in label] == expected
+
+
+def test_the_panel_shows_the_models_own_numbers_until_they_are_changed(
+    scene, addon: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that depend on the number of views as well. What a file keeps is 0 or the artist's value."""
+    settings = scene.collaborative_cameras
+    settings.model = "tiny"
+    assert (settings.shown_num_inference_steps, settings.shown_guidance_scale) == (0, 0)
+    assert settings.bl_rna.properties["shown_scheduler"].name == "Scheduler"
+    monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State(models=(tiny(addon),)))
+    for name in ("A", "B", "C"):
+        add_camera(scene, name)
+    own = {"num_inference_steps": 4, "guidance_scale": 5.0, "multistep": 3, "accumulate_step": 1}
+    assert {name: getattr(settings, f"shown_{name}") for name in own} == own
+    assert {name: getattr(settings, name) for name in own} == dict.fromkeys(own, 0)
+    assert settings.shown_scheduler == "MODEL"
+    settings.shown_num_inference_steps, settings.shown_scheduler = 30, "euler"
+    assert (settings.num_inference_steps, settings.scheduler) == (30, "euler")
+    asked = request(addon)
+    assert (asked["num_inference_steps"], asked["scheduler"], asked["guidance_scale"]) == (30, "euler", None)
+    for name in ("num_inference_steps", "scheduler"):
+        bpy.ops.collaborative_cameras.reset_setting(setting=name)
+    assert (settings.num_inference_steps, settings.scheduler) == (0, "MODEL")
+    assert (settings.shown_num_inference_steps, settings.shown_scheduler) == (4, "MODEL")
+
+
+def test_the_models_own_choice_has_its_name(scene, addon: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State(models=(tiny(addon),)))
+    settings = scene.collaborative_cameras
+    settings.model = "tiny"
+    assert bpy.types.UILayout.enum_item_name(settings, "shown_scheduler", "MODEL") == "Model's Own (ddim)"
+    settings.model = "unknown"
+    assert bpy.types.UILayout.enum_item_name(settings, "shown_scheduler", "MODEL") == "Model's Own"
+
+
+def test_a_changed_setting_has_a_way_back(scene, addon: ModuleType) -> None:
+    settings = scene.collaborative_cameras
+    settings.model, settings.multistep = "tiny", 2
+    layout = MagicMock()
+    body = layout.panel.return_value[1]
+    layout.panel.return_value = (MagicMock(), body)
+    body.column.return_value = body.row.return_value = body
+    addon.panels.sidebar._draw_settings(layout, scene, addon.service.state.State(models=(tiny(addon),)))
+    assert [call.args[0] for call in body.operator.call_args_list] == ["collaborative_cameras.reset_setting"]
+    assert body.operator.return_value.setting == "multistep"
+
+
+def test_the_panel_says_how_fast_the_frames_play_and_fits_the_range(scene, addon: ModuleType) -> None:
+    """The default scene has 250 frames at 24 a second. 30000 / 1001 is a rate as well."""
+
+    def rate() -> tuple[str, bool]:
+        column = MagicMock()
+        layout = MagicMock(**{"column.return_value": column})
+        addon.panels.sidebar._draw_rate(layout, scene)
+        return column.label.call_args.kwargs["text"], column.operator.called
+
+    assert rate() == ("16 frames over 250: 1.5 new ones a second", True)
+    bpy.ops.collaborative_cameras.fit_frame_range()
+    assert scene.frame_end == 48
+    assert rate() == ("16 frames over 48: 8.0 new ones a second", False)
+    scene.render.fps, scene.render.fps_base, scene.frame_start = 30, 1.001, 101
+    scene.collaborative_cameras.frames = 32
+    bpy.ops.collaborative_cameras.fit_frame_range()
+    assert scene.frame_end == 220

@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
 import bpy
 import numpy as np
 import pytest
-from blender.places import MODULE
 from blender.scenes import add_camera, random_take, read_png, render
-from mathutils import Matrix
-
-FRAMES = 16
-SIZE = 12
-
-
-def write_take(folder: Path, names: list[str], start: int | None, end: int | None, seed: int = 0) -> np.ndarray:
-    """A take of random pixels, as the add-on writes one, or the command line if it has no range.
-
-    Returns its frames (V, F, H, W, 3).
-    """
-    takes, messages, models, settings = (
-        importlib.import_module(f"{MODULE}.protocol.{name}") for name in ("takes", "messages", "models", "settings")
-    )
-    images = random_take(folder, len(names), FRAMES, SIZE, SIZE, seed)
-    own = settings.SamplingSettings(num_inference_steps=1, guidance_scale=5.0)
-    record = takes.record_of(
-        messages.GenerateRequest(prompt="", view_names=tuple(names), width=SIZE, height=SIZE),
-        np.tile(np.eye(4), (len(names), FRAMES, 1, 1)),
-        np.tile(np.eye(3), (len(names), FRAMES, 1, 1)),
-        made=messages.MadeWith(
-            settings=own, model=models.ModelReference(name="tiny", family="cvd", sha256=""), software="test"
-        ),
-        created=0.0,
-        seconds=1.0,
-        job_id=None,
-        files=takes.take_files(folder),
-        scene=start and takes.SceneSpan(name="Scene", frame_start=start, frame_end=end, aspect=1.0),
-    )
-    takes.write_record(folder, record)
-    return images
-
-
-def nearest(frame: int, start: int, end: int) -> int:
-    """The frame that has to show, by looking at all of them."""
-    times = np.linspace(start, end, FRAMES)
-    return int(np.abs(times - frame).argmin())
+from blender.written_takes import FRAMES, SIZE, nearest, write_take
+from mathutils import Matrix, Vector
 
 
 @pytest.fixture
 def three_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Three cameras that start from one pose and are apart at frame 100."""
+    """Three cameras that start from one pose and are apart at frame 100, in a scene that renders its take."""
+    scene.collaborative_cameras.show_in_renders = True
     scene.render.resolution_x = scene.render.resolution_y = SIZE
     cameras = [add_camera(scene, name) for name in ("Left", "Centre", "Right")]
     for camera, x in zip(cameras, (-1, 0, 1), strict=True):
@@ -136,22 +100,21 @@ def test_the_camera_view_of_the_viewport_keeps_step_too(
             assert background.show_background_image
 
 
-def plane_of(camera: bpy.types.Object) -> bpy.types.Object:
-    return next(child for child in camera.children if child.type == "MESH")
-
-
-def corners_seen(scene: bpy.types.Scene, camera: bpy.types.Object) -> np.ndarray:
-    """The plane's corners in the camera's own axes, brought to a depth of one, (4, 2)."""
+def corners_seen(camera: bpy.types.Object, kind: str) -> np.ndarray:
+    """The corners of the camera's plane or image empty in its own axes, brought to a depth of one, (4, 2)."""
     depsgraph = bpy.context.evaluated_depsgraph_get()
     to_camera = camera.evaluated_get(depsgraph).matrix_world.normalized().inverted()
-    plane = plane_of(camera).evaluated_get(depsgraph)
-    points = [to_camera @ (plane.matrix_world @ vertex.co) for vertex in plane.data.vertices]
+    shown = next(child for child in camera.children if child.type == kind)
+    shown.hide_viewport = False  # what is hidden is not evaluated
+    matrix = shown.evaluated_get(bpy.context.evaluated_depsgraph_get()).matrix_world
+    corners = [Vector((x, y, 0)) for x in (-0.5, 0.5) for y in (-0.5, 0.5)]
+    points = [to_camera @ (matrix @ corner) for corner in corners]
     return np.array([[point.x / -point.z, point.y / -point.z] for point in points])
 
 
 @pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
 @pytest.mark.parametrize("resolution", [(160, 90), (90, 160), (100, 100)])
-def test_the_plane_fills_the_view_of_any_camera(
+def test_plane_and_picture_fill_the_view_of_any_camera(
     scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path, fit: str, resolution: tuple[int, int]
 ) -> None:
     """With shift, pixel aspect, animated lens and sensor, uneven scale and a parent; at first, last and between."""
@@ -178,11 +141,12 @@ def test_the_plane_fills_the_view_of_any_camera(
         scene.frame_set(frame)
         view_frame = camera.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.view_frame(scene=scene)
         expected = np.array([[point.x / -point.z, point.y / -point.z] for point in view_frame])
-        seen = corners_seen(scene, camera)
-        assert (seen.min(0), seen.max(0)) == (
-            pytest.approx(expected.min(0), abs=1e-5),
-            pytest.approx(expected.max(0), abs=1e-5),
-        )
+        for kind in ("MESH", "EMPTY"):
+            seen = corners_seen(camera, kind)
+            assert (seen.min(0), seen.max(0)) == (
+                pytest.approx(expected.min(0), abs=1e-5),
+                pytest.approx(expected.max(0), abs=1e-5),
+            )
 
 
 def test_the_plane_is_never_clipped_away(scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path) -> None:
@@ -190,6 +154,7 @@ def test_the_plane_is_never_clipped_away(scene: bpy.types.Scene, addon: ModuleTy
     camera = add_camera(scene, "A")
     camera.data.display_size = 0.01
     camera.data.clip_start = 2.0
+    scene.collaborative_cameras.show_in_renders = True
     images = write_take(tmp_path / "take_0001", ["A"], 1, 250)
     bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))
     pixels = render(scene, camera, 1, tmp_path / "render.png")
@@ -230,7 +195,67 @@ def test_a_new_take_takes_the_place_of_the_one_before(
         assert np.abs(pixels.astype(int) - images[index][1, 0]).max() <= 1
     assert [len(camera.data.background_images) for camera in three_cameras] == [1, 1, 1]
     assert len(scene.collection.children) == 2
-    assert len(three_cameras[0].children) == 2
+    assert len(three_cameras[0].children) == 4
+
+
+def test_importing_a_take_twice_makes_nothing_twice(
+    scene: bpy.types.Scene, three_cameras: list[bpy.types.Object], tmp_path: Path
+) -> None:
+    """By whatever path: the scene, the images and the materials are as after the first time, with the frames of now."""
+    take = tmp_path / "take_0001"
+    write_take(take, ["Left", "Centre", "Right"], 1, 48)
+    (tmp_path / "link").symlink_to(tmp_path)
+    kinds = ("collections", "objects", "images", "meshes", "materials", "cameras")
+    counts = []
+    for folder in (take, tmp_path / "link" / "take_0001"):
+        bpy.ops.collaborative_cameras.import_take(directory=str(folder))
+        counts.append({kind: len(getattr(bpy.data, kind)) for kind in kinds})
+    assert counts[0] == counts[1]
+    images = random_take(take, 3, FRAMES, SIZE, SIZE, seed=7)
+    bpy.ops.collaborative_cameras.import_take(directory=str(take))
+    pixels = render(scene, three_cameras[1], 1, tmp_path / "render.png")
+    assert np.abs(pixels.astype(int) - images[1, 0]).max() <= 1
+
+
+def test_an_artists_own_image_of_a_frame_is_left_alone(scene, addon: ModuleType, tmp_path: Path) -> None:
+    add_camera(scene, "A")
+    write_take(tmp_path / "take_0001", ["A"], 1, 48)
+    own = bpy.data.images.load(str(tmp_path / "take_0001" / "view_00" / "0001.png"))
+    bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))
+    assert (own.source, own.users) == ("FILE", 0)
+
+
+def test_the_picture_of_a_view_shows_in_every_shading_and_in_no_render(
+    scene: bpy.types.Scene, addon: ModuleType, tmp_path: Path
+) -> None:
+    """An image empty keeps step as the background does; the plane for renders is in no viewport."""
+    scene.render.resolution_x = scene.render.resolution_y = SIZE
+    camera = add_camera(scene, "A")
+    write_take(tmp_path / "take_0001", ["A"], 10, 100)
+    bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))
+    picture, plane = (next(child for child in camera.children if child.type == kind) for kind in ("EMPTY", "MESH"))
+    assert (picture.empty_display_type, picture.visible_get()) == ("IMAGE", True)
+    assert not plane.visible_get()
+    for frame in (1, 10, 47, 120):
+        scene.frame_set(frame)
+        user = picture.evaluated_get(bpy.context.evaluated_depsgraph_get()).image_user
+        assert user.frame_offset == nearest(min(max(frame, 10), 100), 10, 100)
+    assert not render(scene, camera, 1, tmp_path / "render.png").any(), "a render shows the scene unless asked"
+
+
+def test_a_script_switches_between_takes_by_their_folders(
+    scene: bpy.types.Scene, three_cameras: list[bpy.types.Object], tmp_path: Path
+) -> None:
+    takes = [tmp_path / "take_0001", tmp_path / "take_0002"]
+    images = [write_take(take, ["Left", "Centre", "Right"], 1, 48, seed) for seed, take in enumerate(takes)]
+    for take in takes:
+        bpy.ops.collaborative_cameras.import_take(directory=str(take))
+    settings = scene.collaborative_cameras
+    assert settings.take == str(takes[1])
+    settings.take = str(takes[0])
+    assert settings.take == str(takes[0])
+    pixels = render(scene, three_cameras[1], 1, tmp_path / "render.png")
+    assert np.abs(pixels.astype(int) - images[0][1, 0]).max() <= 1
 
 
 def test_planes_and_backgrounds_can_be_hidden(
@@ -238,8 +263,12 @@ def test_planes_and_backgrounds_can_be_hidden(
 ) -> None:
     write_take(tmp_path / "take_0001", ["Left", "Centre", "Right"], 1, 48)
     bpy.ops.collaborative_cameras.import_take(directory=str(tmp_path / "take_0001"))
-    scene.collaborative_cameras.show_planes = False
+    scene.collaborative_cameras.show_in_renders = False
     assert not render(scene, three_cameras[0], 1, tmp_path / "render.png").any()
+    picture = next(child for child in three_cameras[0].children if child.type == "EMPTY")
+    assert picture.visible_get()
+    scene.collaborative_cameras.show_planes = False
+    assert not picture.visible_get()
     scene.collaborative_cameras.show_backgrounds = False
     assert not three_cameras[0].data.background_images[0].show_background_image
 

@@ -14,11 +14,11 @@ from cvd import Cameras, CollaborativeVideoPipeline
 from cvd.cameras.patterns import pattern_cameras
 from cvd.conditioning.epipolar import EpipolarBias
 from cvd.errors import PromptWarning, RequestError
-from cvd.request import Output, Progress, Request, official_schedule
+from cvd.request import Output, Progress, Request
 from cvd.sampling.denoise import denoise, initial_state, make_solver, official_scheduler
 from cvd.sampling.pairing import anchored_partners, partners_from_permutation
 from cvd.sampling.windows import shared_noise, window_starts
-from protocol.models import GuidanceRule
+from protocol.models import GuidanceRule, official_schedule
 from protocol.settings import SamplingSettings
 
 

@@ -10,7 +10,9 @@ from protocol.geometry import (
     OPENCV_FROM_OPENGL,
     PATTERN_TARGET,
     PATTERNS,
+    covering_size,
     cropped_intrinsics,
+    fitting_part,
     frame_indices,
     frusta_overlap,
     interpolated_poses,
@@ -23,6 +25,7 @@ from protocol.geometry import (
     size_of_area,
     slerp,
     target_distance,
+    widened_intrinsics,
 )
 
 # --------------------------------------------------------------------------------------------------------- axes, sizes
@@ -73,19 +76,61 @@ def test_sizes_of_an_area(aspect: float, side: float, multiple: int, expected: t
     assert size_of_area(aspect, side, multiple) == expected
 
 
-def test_no_side_is_larger_than_the_largest() -> None:
-    assert size_of_area(20, 1024, 24) == (240, 4584)
-    assert size_of_area(20, 1024, 24, largest=4096) == (240, 4080)
-    assert size_of_area(1 / 20, 1024, 64, largest=4096) == (4096, 256)
+@pytest.mark.parametrize(
+    ("aspect", "side", "multiple", "expected"),
+    [
+        (1.0, 128, 64, (128, 128)),
+        (16 / 9, 128, 64, (128, 192)),
+        (9 / 16, 128, 64, (192, 128)),
+        (2.39, 128, 64, (128, 192)),
+        (3 / 2, 128, 64, (128, 192)),
+        (4.0, 128, 64, (64, 256)),
+        (16 / 9, 64, 8, (48, 88)),
+        (16 / 9, 256, 8, (192, 344)),
+        (2.39, 256, 8, (168, 400)),
+    ],
+)
+def test_sizes_that_cover_a_view(aspect: float, side: float, multiple: int, expected: tuple[int, int]) -> None:
+    assert covering_size(aspect, side, multiple, largest=4096) == expected
+
+
+@given(st.floats(0.25, 4), st.sampled_from([64, 128, 256, 512]), st.sampled_from([8, 16, 64]))
+def test_a_view_lies_whole_in_the_covering_size_and_touches_two_edges(aspect: float, side: int, multiple: int) -> None:
+    size = covering_size(aspect, side, multiple, largest=4096)
+    part = fitting_part(aspect, size)
+    assert size[0] % multiple == size[1] % multiple == 0
+    assert part[1] / part[0] == pytest.approx(aspect)
+    assert any(part[axis] == pytest.approx(size[axis]) for axis in (0, 1))
+    assert all(part[axis] <= size[axis] for axis in (0, 1))
+    assert all(size[axis] - part[axis] < multiple for axis in (0, 1)), "no smaller multiple covers it"
+    if side >= 4 * multiple:
+        assert np.prod(part) == pytest.approx(side**2, rel=0.4)
+
+
+def test_the_covering_size_is_bounded() -> None:
+    assert covering_size(20, 1024, 64, largest=2048) == (128, 2048)
+    assert covering_size(1 / 20, 1024, 64, largest=2048) == (2048, 128)
+
+
+def test_widened_intrinsics_show_the_old_image_in_the_fitting_part() -> None:
+    """Corners of a 160 x 90 image, in one of 192 x 128: at the corners of the part of 192 x 108, with square pixels."""
+    K = np.array([[100.0, 0, 90], [0, 100, 40], [0, 0, 1]])
+    wide = widened_intrinsics(np.tile(K, (2, 3, 1, 1)), (90, 160), (128, 192))
+    assert wide[0, 0, 0, 0] == wide[0, 0, 1, 1] == 120
+    height, width = fitting_part(160 / 90, (128, 192))
+    assert (height, width) == pytest.approx((108, 192))
+    for corner in ((0, 0), (160, 0), (0, 90), (160, 90)):
+        ray = np.linalg.inv(K) @ [*corner, 1]
+        expected = [corner[0] * width / 160, 10 + corner[1] * height / 90]
+        np.testing.assert_allclose((wide[1, 2] @ ray)[:2], expected, atol=1e-9)
 
 
 @given(st.floats(0.05, 20), st.sampled_from([64, 256, 512, 1024]), st.sampled_from([8, 16, 64]))
 def test_sizes_are_multiples_and_near_the_aspect(aspect: float, side: int, multiple: int) -> None:
-    height, width = size_of_area(aspect, side, multiple, largest=4096)
+    height, width = size_of_area(aspect, side, multiple)
     assert width % multiple == height % multiple == 0
     assert min(width, height) >= multiple
-    assert max(width, height) <= 4096
-    if min(width, height) >= 4 * multiple and max(width, height) < 4096:
+    if min(width, height) >= 4 * multiple:
         assert width / height == pytest.approx(aspect, rel=0.3)
 
 

@@ -47,7 +47,8 @@ def record(**fields: object) -> TakeRecord:
         seconds=2.5,
         job_id="a",
         files=("view_00/0001.png",),
-        scene=SceneSpan(name="Scene", frame_start=1, frame_end=9, aspect=1.5),
+        scene=SceneSpan(name="Scene", frame_start=1, frame_end=9, aspect=2.0),
+        shown=(48.0, 24.0),
     )
     return msgspec.structs.replace(made, **fields)
 

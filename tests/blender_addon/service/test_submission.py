@@ -26,9 +26,11 @@ def test_a_chosen_size_keeps_width_and_height_apart() -> None:
     assert (request.width, request.height) == (128, 64)
 
 
-def test_the_automatic_size_stays_within_what_a_request_may_ask_for() -> None:
-    request = submission(FOLDER, aspect=2000, size=None).request([WIDE])
-    assert (request.width, request.height) == (4096, 64)
+@pytest.mark.parametrize("aspect", [40, 1 / 40])
+def test_a_render_that_is_far_from_square_is_refused(aspect: float) -> None:
+    shape = "40 to 1" if aspect > 1 else "1 to 40"
+    with pytest.raises(SettingsError, match=f"The render is {shape}; models make 4 to 1 at most.*Resolution"):
+        submission(FOLDER, aspect=aspect, size=None).request([WIDE])
 
 
 def test_what_is_not_set_is_left_to_the_model() -> None:
@@ -43,10 +45,19 @@ def test_settings_that_the_model_has_not_are_left_out() -> None:
     assert settings == SamplingSettings(seed=7, num_inference_steps=5)
 
 
-def test_intrinsics_follow_the_size_even_where_it_changes_the_aspect() -> None:
-    K = submission(FOLDER).K_at((128, 192))
+def test_pixels_are_square_and_the_view_lies_in_the_middle() -> None:
+    """A 1920 x 1080 render in 192 x 128 pixels: a tenth as large, and ten rows more above and below."""
+    asked = submission(FOLDER, aspect=16 / 9)
+    K = asked.K_at((128, 192))
     assert K.shape == (2, 4, 3, 3)
-    np.testing.assert_allclose(K[0, 0], [[1600 * 192 / 1920, 0, 96], [0, 1600 * 128 / 1080, 64], [0, 0, 1]])
+    np.testing.assert_allclose(K[0, 0], [[160, 0, 96], [0, 160, 64], [0, 0, 1]])
+    assert asked.shown_at((128, 192)) == pytest.approx((192, 108))
+
+
+def test_the_renders_own_pixels_need_not_be_square() -> None:
+    """1920 x 1080 pixels that are twice as wide as high, looked at as 3840 x 1080."""
+    asked = submission(FOLDER, aspect=2 * 16 / 9)
+    np.testing.assert_allclose(asked.K_at((540, 1920))[0, 0], [[1600, 0, 960], [0, 800, 270], [0, 0, 1]])
 
 
 def test_a_model_that_is_not_offered_is_refused_with_those_that_are() -> None:

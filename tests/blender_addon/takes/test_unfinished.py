@@ -40,11 +40,13 @@ def test_frames_and_latents_are_as_they_came(tmp_path: Path) -> None:
 
 
 def test_the_record_has_the_cameras_of_the_generated_size(tmp_path: Path) -> None:
-    asked = submission(tmp_path, size=(64, 128))
+    """128 x 64 pixels around a 16:9 render, which has all rows and 114 of the columns."""
+    asked = submission(tmp_path, size=(64, 128), aspect=16 / 9)
     take = PendingJob("job", asked).prepare([TINY])
     take.finish(done_message("job"))
     record = read_record(take.folder)
     assert (record.width, record.height) == (128, 64)
     np.testing.assert_array_equal(record.c2w, asked.cameras.c2w)
-    expected = [[1600 * 128 / 1920, 0, 64], [0, 1600 * 64 / 1080, 32], [0, 0, 1]]
+    assert record.shown == pytest.approx((64 * 16 / 9, 64))
+    expected = [[1600 * 64 / 1080, 0, 64], [0, 1600 * 64 / 1080, 32], [0, 0, 1]]
     np.testing.assert_allclose(record.K[1][2], expected)
