@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..protocol.geometry import Array, frame_indices
 
 RAYS = 32
-"""Rays of one camera in one frame. Blender tries every object for every ray: in a city of 2000 boxes, one takes 1 ms."""
+"""Rays of one camera in one frame. Blender tries every object for every ray: of 2000 boxes, one ray takes 1 ms."""
 
 REACH = 0.7
 """How far from the centre the rays go, 1 being the image's border."""

@@ -1,6 +1,6 @@
 """What a take of the starter model shows: run in the service's Python, as `python starter_views.py TAKE OUT`.
 
-OUT is a JSON file: "objects", the objects of each view and frame as [colour, share of the image, whether it is cut], and
+OUT is a JSON file: "objects", the objects of each view and frame as [colour, share of the image, whether it is cut];
 "score", how well the views agree on the objects' places (`cvd.evaluation.starter.score`).
 """
 
