@@ -22,6 +22,9 @@ WIDTH, HEIGHT = 88, 48
 LARGE = 20
 """How many times larger than the frames the other program's image is."""
 
+SCALED = np.array([[1, 1, 1, 0.4], [1, 1, 1, 0.4], [1, 1, 1, 0.4], [1, 1, 1, 1]])
+"""What a target distance of 2.5 does to a pose: distances are divided by it."""
+
 TIMEOUT = 180.0
 
 
@@ -74,6 +77,7 @@ def test_a_take_is_what_the_library_makes_of_the_scene(
     settings.prompt, settings.negative_prompt = "a red cube on a green floor", "a blue ball"
     settings.model, settings.frames = tiny_model, FRAMES
     settings.seed, settings.num_inference_steps, settings.guidance_scale = 11, 3, 6.5
+    settings.target_distance = 2.5
     settings.output_folder = str(tmp_path / "takes")
     write_transforms(tmp_path / "transforms.json", scene, cameras)
     addon.runtime.session.close()
@@ -92,7 +96,9 @@ def test_a_take_is_what_the_library_makes_of_the_scene(
 
     run_in_service_python("library_run.py", take, tmp_path / "transforms.json", tmp_path / "library")
     expected = np.load(tmp_path / "library" / "cameras.npz")
-    np.testing.assert_allclose(record.c2w, expected["c2w"], atol=1e-5)
+    assert record.scale == 1 / settings.target_distance == 0.4
+    # The record has the model's units, the file those of the scene.
+    np.testing.assert_allclose(record.c2w, expected["c2w"] * SCALED, atol=1e-5)
     np.testing.assert_allclose(record.K, expected["K"], rtol=1e-5)
     assert len(record.files) == VIEWS * (FRAMES + 1)
     for name in record.files:

@@ -58,7 +58,7 @@ def test_the_distance_scales_with_the_scene() -> None:
 
 @pytest.mark.parametrize(
     ("views", "frames", "measured"),
-    [(3, 16, {0, 4, 8, 11, 15}), (3, 1, {0}), (3, 2, {0, 1}), (20, 16, {0, 15}), (64, 16, {0})],
+    [(3, 16, {0, 8, 15}), (3, 1, {0}), (3, 2, {0, 1}), (12, 16, {0, 15}), (64, 16, {0})],
 )
 def test_many_cameras_are_measured_in_fewer_frames(views: int, frames: int, measured: set[int]) -> None:
     assert measured_frames(views, frames) == measured
