@@ -7,7 +7,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..protocol.geometry import Array
-from ..takes.sequences import take_of
+from ..takes.places import TAKE_KEY
 
 MOST_SURFACES = 64
 """Ignored surfaces that a ray passes through before it is given up."""
@@ -66,7 +66,7 @@ class RenderedScene:
         return matrix == original.evaluated_get(self._depsgraph).matrix_world
 
     def _collect(self, collection: bpy.types.Collection, hidden: bool) -> None:
-        hidden = hidden or collection.hide_render or bool(take_of(collection))
+        hidden = hidden or collection.hide_render or bool(collection.get(TAKE_KEY))
         (self._hidden if hidden else self._shown).update(obj.session_uid for obj in collection.objects)
         for child in collection.children:
             self._collect(child, hidden)
