@@ -241,7 +241,7 @@ def test_measure_tells_the_panel_and_drawing_measures_nothing(
     assert panel(addon, ())[0] == ["9.38 m to the target, motion 0.57"]
     texts, icons = panel(addon, (starter(addon),))
     assert texts[0] == "9.38 m to the target, motion 0.57 (learned: up to 0.6)"
-    assert texts[1] == "“Zoom” has a field of view of 29°. The model learned 37° to 88°."
+    assert texts[1] == "As a square image, “Zoom” sees 22°. The model learned 37° to 88°."
     assert texts[2] == "Use a shorter focal length."
     assert icons == ["NONE", "ERROR", "NONE"]
     scene.collaborative_cameras.target_distance = 4.0
