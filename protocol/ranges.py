@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from .geometry import Array
+from .geometry import ROUNDING, Array
 from .models import LearnedMotion, LearnedRange
 
 Quantity = Literal["motion", "baseline", "field_of_view"]
@@ -66,6 +66,12 @@ def motions(c2w: Array) -> Array:
     return np.linalg.norm(c2w[..., :3, 3] - c2w[:, :1, :3, 3], axis=-1)
 
 
+def largest_motion(c2w: Array) -> float:
+    """The largest distance of cameras c2w (V, F, 4, 4) from where their views start. Rounding counts as 0."""
+    motion = float(motions(c2w).max())
+    return motion if motion > ROUNDING * np.abs(c2w[..., :3, 3]).max() else 0.0
+
+
 def baselines(c2w: Array) -> Array:
     """Returns (V, V) largest distances between cameras c2w (V, F, 4, 4) of one frame."""
     centres = c2w[..., :3, 3]
@@ -97,7 +103,7 @@ def camera_extent(c2w: Array, K: Array, size: tuple[int, int]) -> CameraExtent:
     moved, apart, seen = motions(c2w).max(1), baselines(c2w), fields_of_view(K, size)
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     return CameraExtent(
-        motion=float(moved.max()),
+        motion=largest_motion(c2w),
         motion_view=int(moved.argmax()),
         baseline=float(apart.max()),
         baseline_views=(int(first), int(second)),

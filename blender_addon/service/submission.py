@@ -13,7 +13,7 @@ from ..problem import AddonError
 from ..protocol.geometry import MAX_SIDE, resized_intrinsics, scaled_poses, size_of_area, target_distance
 from ..protocol.messages import GenerateRequest
 from ..protocol.models import ModelInfo
-from ..protocol.ranges import motions
+from ..protocol.ranges import largest_motion
 from ..protocol.scale import Scale, choose_scale
 from ..protocol.settings import SETTINGS, SamplingSettings
 from ..protocol.takes import SceneSpan
@@ -104,7 +104,7 @@ class Submission:
 
     def _scale(self, model: ModelInfo) -> Scale:
         return choose_scale(
-            float(motions(self.cameras.c2w).max()),
+            largest_motion(self.cameras.c2w),
             asked=self.target_distance,
             seen=self.cameras.seen_distance,
             axes=target_distance(self.cameras.c2w),

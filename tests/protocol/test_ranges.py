@@ -7,7 +7,7 @@ import pytest
 
 from protocol.geometry import pattern_intrinsics, pattern_poses, scaled_poses
 from protocol.models import LearnedMotion, LearnedRange
-from protocol.ranges import CameraExtent, Finding, camera_extent, extent_findings, range_findings
+from protocol.ranges import CameraExtent, Finding, camera_extent, extent_findings, largest_motion, range_findings
 
 SIZE = (128, 192)
 LEARNED = LearnedMotion(
@@ -62,6 +62,16 @@ def test_a_field_of_view_is_that_of_a_square_of_the_same_area() -> None:
     assert camera_extent(c2w, K, (SIZE[0], 2 * SIZE[1])).widest == pytest.approx(50)
     square = np.array([[64.0, 0, 64], [0, 64, 64], [0, 0, 1]])
     assert camera_extent(c2w, np.tile(square, (1, 3, 1, 1)), (128, 128)).widest == pytest.approx(90)
+
+
+def test_rounding_is_no_motion() -> None:
+    """A camera far from the origin that stands still, in numbers of 32 bits."""
+    c2w, _ = cameras(0.0)
+    c2w[..., :3, 3] = 1000.0
+    c2w[0, 1, 0, 3] = np.nextafter(np.float32(1000), np.float32(2000))
+    assert largest_motion(c2w) == 0
+    c2w[0, 1, 0, 3] = 1000.1
+    assert largest_motion(c2w) == pytest.approx(0.1)
 
 
 def test_the_official_patterns_are_within_the_ranges() -> None:
