@@ -346,6 +346,9 @@ OVERLAP_DEPTHS = (0.5, 1.0, 2.0)
 OVERLAP_GRID = 16
 """Points that are followed from one view to another, in each row and each column of the image."""
 
+ROUNDING = 1e-6
+"""Smaller distances than this share of the coordinates count as rounding: Blender's numbers have 32 bits."""
+
 PARALLEL = 1e-6
 """Smallest eigenvalue of the cameras' normal matrix. Axes within about a thousandth of a radian count as parallel."""
 
@@ -399,5 +402,5 @@ def target_distance(c2w: Array) -> float | None:
         return None
     point = np.linalg.solve(normal, (across @ centres[:, :, None]).mean(0))[:, 0]
     depths = ((point - centres) * forward).sum(-1)
-    rounding = 1e-9 * np.abs(poses[:, :3, 3]).max()  # a camera that only turns has its own centre for the point
-    return float(depths.mean()) if depths.min() > rounding else None
+    # A camera that only turns has its own centre for the point.
+    return float(depths.mean()) if depths.min() > ROUNDING * np.abs(poses[:, :3, 3]).max() else None

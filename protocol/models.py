@@ -66,7 +66,7 @@ class LearnedMotion(msgspec.Struct, frozen=True, kw_only=True):
     """The cameras in a model's training. Distances are in target distances.
 
     motion: largest distance of a camera from its first pose. baseline: largest distance between two cameras of a frame.
-    field_of_view: horizontal field of view in degrees.
+    field_of_view: across a square of the image's area, in degrees.
     """
 
     motion: LearnedRange

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from .geometry import Array
+from .geometry import ROUNDING, Array
 from .models import LearnedMotion, LearnedRange
 
 Quantity = Literal["motion", "baseline", "field_of_view"]
@@ -43,7 +43,7 @@ class CameraExtent(msgspec.Struct, frozen=True, kw_only=True):
     """How far cameras go.
 
     motion: largest distance of a camera from its first pose. baseline: largest distance between two cameras of a frame.
-    Both are in the unit of the poses. narrowest, widest: horizontal fields of view, in degrees.
+    Both are in the unit of the poses. narrowest, widest: fields of view as in `fields_of_view`, in degrees.
     The other fields are the numbers of the views that have these values, counted from 0.
     """
 
@@ -66,30 +66,44 @@ def motions(c2w: Array) -> Array:
     return np.linalg.norm(c2w[..., :3, 3] - c2w[:, :1, :3, 3], axis=-1)
 
 
+def largest_motion(c2w: Array) -> float:
+    """The largest distance of cameras c2w (V, F, 4, 4) from where their views start. Rounding counts as 0."""
+    motion = float(motions(c2w).max())
+    return motion if motion > ROUNDING * np.abs(c2w[..., :3, 3]).max() else 0.0
+
+
 def baselines(c2w: Array) -> Array:
     """Returns (V, V) largest distances between cameras c2w (V, F, 4, 4) of one frame."""
     centres = c2w[..., :3, 3]
     return np.linalg.norm(centres[:, None] - centres[None], axis=-1).max(-1)
 
 
-def fields_of_view(K: Array, width: int) -> Array:
-    """Returns (V, F) horizontal fields of view in degrees. K: (V, F, 3, 3). width: of the images, both in pixels."""
-    focal, centre = K[..., 0, 0], K[..., 0, 2]
-    return np.degrees(np.arctan((width - centre) / focal) + np.arctan(centre / focal))
+def fields_of_view(K: Array, size: tuple[int, int]) -> Array:
+    """Returns (V, F) fields of view in degrees, across the square that has the image's area.
+
+    Models make images of one area, whatever their proportions, and learned most from squares. A wide image shows things
+    as large, in pixels, as a square with this field of view does. Shifts of the lens do not change that.
+
+    Args:
+        K: (V, F, 3, 3) in pixels.
+        size: (height, width) of the images in pixels.
+    """
+    focal = np.sqrt(K[..., 0, 0] * K[..., 1, 1])
+    return np.degrees(2 * np.arctan(np.sqrt(size[0] * size[1]) / 2 / focal))
 
 
-def camera_extent(c2w: Array, K: Array, width: int) -> CameraExtent:
+def camera_extent(c2w: Array, K: Array, size: tuple[int, int]) -> CameraExtent:
     """Measures how far cameras go.
 
     Args:
         c2w: (V, F, 4, 4), rigid, in any unit.
         K: (V, F, 3, 3) in pixels.
-        width: of all images in pixels.
+        size: (height, width) of all images in pixels.
     """
-    moved, apart, seen = motions(c2w).max(1), baselines(c2w), fields_of_view(K, width)
+    moved, apart, seen = motions(c2w).max(1), baselines(c2w), fields_of_view(K, size)
     first, second = np.unravel_index(apart.argmax(), apart.shape)
     return CameraExtent(
-        motion=float(moved.max()),
+        motion=largest_motion(c2w),
         motion_view=int(moved.argmax()),
         baseline=float(apart.max()),
         baseline_views=(int(first), int(second)),
@@ -112,7 +126,7 @@ def range_findings(
         learned: what the model learned.
         names: of the views; None for their numbers.
     """
-    return extent_findings(camera_extent(c2w, K, size[1]), learned, names)
+    return extent_findings(camera_extent(c2w, K, size), learned, names)
 
 
 def extent_findings(extent: CameraExtent, learned: LearnedMotion, names: Sequence[str] | None = None) -> list[Finding]:
@@ -170,7 +184,7 @@ def _view_findings(extent: CameraExtent, learned: LearnedRange, names: Sequence[
     ):
         if level:
             text = (
-                f"{_name(view, names)} has a field of view of {degrees:.0f}°. "
+                f"As a square image, {_name(view, names)} sees {degrees:.0f}°. "
                 f"The model learned {learned.low:.0f}° to {learned.high:.0f}°."
             )
             found.append(Finding("field_of_view", level, text, f"Use a {lens} focal length."))

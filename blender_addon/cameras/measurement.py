@@ -52,7 +52,7 @@ def measurement_of(exported: CameraExport, frame_start: int, frame_end: int) -> 
         frame_end=frame_end,
         seen=exported.seen_distance,
         axes=target_distance(exported.c2w),
-        extent=camera_extent(exported.c2w, exported.K, exported.width),
+        extent=camera_extent(exported.c2w, exported.K, (exported.height, exported.width)),
     )
 
 

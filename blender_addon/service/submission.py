@@ -21,7 +21,7 @@ from ..protocol.geometry import (
 )
 from ..protocol.messages import GenerateRequest
 from ..protocol.models import ModelInfo
-from ..protocol.ranges import motions
+from ..protocol.ranges import largest_motion
 from ..protocol.scale import Scale, choose_scale
 from ..protocol.settings import SETTINGS, SamplingSettings
 from ..protocol.takes import SceneSpan
@@ -128,7 +128,7 @@ class Submission:
 
     def _scale(self, model: ModelInfo) -> Scale:
         return choose_scale(
-            float(motions(self.cameras.c2w).max()),
+            largest_motion(self.cameras.c2w),
             asked=self.target_distance,
             seen=self.cameras.seen_distance,
             axes=target_distance(self.cameras.c2w),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from protocol.geometry import PATTERNS, size_of_area, target_distance
 from protocol.models import LearnedMotion, ModelInfo
-from protocol.ranges import range_findings
+from protocol.ranges import largest_motion, range_findings
 from protocol.scale import choose_scale
 
 from ..cameras.cameras import Cameras
@@ -257,7 +257,7 @@ def _scale_factor(
 
 def _automatic_factor(cameras: Cameras, learned: LearnedMotion | None, remarks: list[str]) -> float:
     """1 / target distance, by the cameras' axes."""
-    motion = cameras.largest_motion()
+    motion = largest_motion(cameras.c2w)
     scale = choose_scale(motion, axes=target_distance(cameras.c2w), learned=learned)
     if scale.source == "axes":
         remarks.append(f"Scaled by {scale.factor:.4g}: what they look at is {scale.distance:.3g} units away.")

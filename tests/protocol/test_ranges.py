@@ -7,7 +7,7 @@ import pytest
 
 from protocol.geometry import pattern_intrinsics, pattern_poses, scaled_poses
 from protocol.models import LearnedMotion, LearnedRange
-from protocol.ranges import CameraExtent, Finding, camera_extent, extent_findings, range_findings
+from protocol.ranges import CameraExtent, Finding, camera_extent, extent_findings, largest_motion, range_findings
 
 SIZE = (128, 192)
 LEARNED = LearnedMotion(
@@ -17,10 +17,10 @@ LEARNED = LearnedMotion(
 )
 
 
-def lens(degrees: float, width: int = SIZE[1]) -> np.ndarray:
-    """K of a horizontal field of view."""
-    focal = width / 2 / np.tan(np.radians(degrees) / 2)
-    return np.array([[focal, 0, width / 2], [0, focal, SIZE[0] / 2], [0, 0, 1]])
+def lens(degrees: float) -> np.ndarray:
+    """K of a field of view across a square of the image's area."""
+    focal = np.sqrt(SIZE[0] * SIZE[1]) / 2 / np.tan(np.radians(degrees) / 2)
+    return np.array([[focal, 0, SIZE[1] / 2], [0, focal, SIZE[0] / 2], [0, 0, 1]])
 
 
 def cameras(*ends: float, degrees: float = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -42,23 +42,36 @@ def test_the_extent_names_the_views() -> None:
     c2w, K = cameras(0.1, -0.5, 0.4)
     c2w[2, :, 1, 3] = 2.0
     K[0, 2], K[1, 1] = lens(30), lens(80)
-    extent = camera_extent(c2w, K, SIZE[1])
+    extent = camera_extent(c2w, K, SIZE)
     assert (extent.motion, extent.motion_view) == (pytest.approx(0.5), 1)
     assert (extent.baseline, extent.baseline_views) == (pytest.approx(np.hypot(0.9, 2)), (1, 2))
     assert (extent.narrowest, extent.narrowest_view) == (pytest.approx(30), 0)
     assert (extent.widest, extent.widest_view) == (pytest.approx(80), 1)
-    scaled = camera_extent(scaled_poses(c2w, 3), K, SIZE[1])
+    scaled = camera_extent(scaled_poses(c2w, 3), K, SIZE)
     assert scaled == CameraExtent(**{name: pytest.approx(getattr(extent.scaled(3), name)) for name in FIELDS})
 
 
 FIELDS = CameraExtent.__struct_fields__
 
 
-def test_a_shifted_lens_sees_as_far_as_both_of_its_sides_say() -> None:
-    c2w, K = cameras(0.0)
-    K[..., 0, 0], K[..., 0, 2] = 100, 200  # the principal point is outside
-    angle = np.degrees(np.arctan(2) - np.arctan(0.08))
-    assert camera_extent(c2w, K, SIZE[1]).widest == pytest.approx(angle)
+def test_a_field_of_view_is_that_of_a_square_of_the_same_area() -> None:
+    """Stretching and shifting an image changes nothing about it."""
+    c2w, K = cameras(0.1, degrees=50)
+    K[..., 0, 0] *= 2
+    K[..., 0, 2] = 10
+    assert camera_extent(c2w, K, (SIZE[0], 2 * SIZE[1])).widest == pytest.approx(50)
+    square = np.array([[64.0, 0, 64], [0, 64, 64], [0, 0, 1]])
+    assert camera_extent(c2w, np.tile(square, (1, 3, 1, 1)), (128, 128)).widest == pytest.approx(90)
+
+
+def test_rounding_is_no_motion() -> None:
+    """A camera far from the origin that stands still, in numbers of 32 bits."""
+    c2w, _ = cameras(0.0)
+    c2w[..., :3, 3] = 1000.0
+    c2w[0, 1, 0, 3] = np.nextafter(np.float32(1000), np.float32(2000))
+    assert largest_motion(c2w) == 0
+    c2w[0, 1, 0, 3] = 1000.1
+    assert largest_motion(c2w) == pytest.approx(0.1)
 
 
 def test_the_official_patterns_are_within_the_ranges() -> None:
@@ -100,7 +113,7 @@ def test_a_model_may_have_learned_cameras_that_move_only() -> None:
     restless = LearnedMotion(
         motion=LearnedRange(low=0.4, high=0.6), baseline=LEARNED.baseline, field_of_view=LEARNED.field_of_view
     )
-    extent = camera_extent(*cameras(0.3), SIZE[1])
+    extent = camera_extent(*cameras(0.3), SIZE)
     (found,) = extent_findings(extent, restless)
     assert (found.level, "at least 0.4" in found.text) == ("yellow", True)
-    assert extent_findings(camera_extent(*cameras(0.0), SIZE[1]), restless)[0].level == "red"
+    assert extent_findings(camera_extent(*cameras(0.0), SIZE), restless)[0].level == "red"
