@@ -1,10 +1,23 @@
 """Registers every module that adds something to Blender, in the order in which they need each other."""
 
 from . import panels, preferences, properties, runtime
-from .operators import backend, generation, problems, settings, takes, viewing
+from .operators import backend, cameras, generation, problems, settings, takes, viewing
 from .takes import moving
 
-MODULES = (preferences, properties, runtime, moving, backend, generation, problems, settings, takes, viewing, panels)
+MODULES = (
+    preferences,
+    properties,
+    runtime,
+    moving,
+    backend,
+    cameras,
+    generation,
+    problems,
+    settings,
+    takes,
+    viewing,
+    panels,
+)
 
 
 def register() -> None:

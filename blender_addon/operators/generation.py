@@ -10,7 +10,8 @@ from bpy.props import StringProperty
 
 from .. import runtime
 from ..blender_types import OperatorResult, registration_of, scene_settings
-from ..cameras.export import chosen_cameras, export_cameras
+from ..cameras.choice import required_cameras
+from ..cameras.export import export_cameras
 from ..preferences import output_folder
 from ..problem import AddonError
 from ..properties import RELATIVE_PATH
@@ -44,8 +45,8 @@ class Generate(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         """Export the cameras, start the backend if need be, and hand the job over. Returns at once."""
         session = runtime.session
-        cameras = chosen_cameras(context.scene)
         try:
+            cameras = required_cameras(context.scene)
             submission = _submission(context, cameras, self.folder)
             if not session.backend_started:
                 runtime.start_backend(context)

@@ -9,7 +9,8 @@ import bpy
 
 from .. import runtime
 from ..blender_types import camera_settings, frames_per_second, registration_of, scene_settings
-from ..cameras.export import render_size, scene_cameras
+from ..cameras.choice import CameraChoice, camera_choices, library_of
+from ..cameras.export import render_size
 from ..problem import Problem
 from ..properties import SceneSettings
 from ..protocol.geometry import fitting_part
@@ -77,16 +78,34 @@ def _draw_backend(layout: bpy.types.UILayout, state: State) -> None:
 
 def _draw_cameras(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     box = layout.box()
-    cameras = scene_cameras(scene)
-    chosen = sum(camera_settings(camera).use for camera in cameras)
-    box.label(text=f"Cameras: {chosen} of {len(cameras)}", icon="CAMERA_DATA")
+    choices = camera_choices(scene)
+    chosen = sum(choice.chosen for choice in choices)
+    box.label(text=f"Cameras: {chosen} of {len(choices)}", icon="CAMERA_DATA")
     column = box.column(align=True)
-    for camera in cameras:
-        column.prop(camera_settings(camera), "use", text=camera.name)
-    if not cameras:
+    for choice in choices:
+        _draw_camera(column, choice)
+    if not choices:
         column.label(text="The scene has no camera", icon="INFO")
     elif not chosen:
         column.label(text="Tick at least one camera", icon="INFO")
+
+
+def _draw_camera(layout: bpy.types.UILayout, choice: CameraChoice) -> None:
+    """A camera's check box. Without one, what stands in the way; a linked camera's is a button that looks like one."""
+    name = choice.camera.name
+    if choice.hindrance:
+        row = layout.row()
+        row.enabled = False
+        row.label(text=f"{name}: {choice.hindrance}", icon="CHECKBOX_DEHLT")
+    elif choice.linked:
+        icon: Any = "CHECKBOX_HLT" if choice.wanted else "CHECKBOX_DEHLT"
+        row = layout.row()
+        row.alignment = "LEFT"
+        text = f"{name}: linked"
+        toggle: Any = row.operator("collaborative_cameras.choose_linked", text=text, icon=icon, emboss=False)
+        toggle.camera, toggle.library = name, library_of(choice.camera)
+    else:
+        layout.prop(camera_settings(choice.camera), "use", text=name)
 
 
 def _draw_prompt(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:

@@ -36,7 +36,7 @@ def tiny(addon: ModuleType, **fields: Any) -> Any:
 def request(addon: ModuleType) -> dict[str, Any]:
     """The request that Generate would send now, field by field, and the number of frames."""
     generation = importlib.import_module(f"{MODULE}.operators.generation")
-    cameras = addon.cameras.export.chosen_cameras(bpy.context.scene)
+    cameras = addon.cameras.choice.chosen_cameras(bpy.context.scene)
     submission = generation._submission(bpy.context, cameras, "")
     asked = submission.request([tiny(addon), tiny(addon, name="other")])
     fields = {name: getattr(asked, name) for name in asked.__struct_fields__ if name != "settings"}
