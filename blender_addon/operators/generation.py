@@ -107,11 +107,12 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
 
 
 def _show(target: TakeTarget, folder: Path) -> Iterator[None]:
-    """Show a finished take where it was asked for, one step at a time."""
-    yield from import_take(target.scene(), folder, target.cameras())
-    settings = scene_settings(target.scene())
-    settings.new_take = settings.shown_take
+    """Show a finished take where it was asked for, and announce it. It is one step, and one to undo."""
+    scene = target.scene()
+    import_take(scene, folder, target.cameras())
+    scene_settings(scene).new_take = scene_settings(scene).shown_take
     runtime.push_undo_step("Generate")
+    yield
 
 
 register, unregister = registration_of(Generate, CancelGeneration)

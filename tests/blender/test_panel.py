@@ -183,6 +183,7 @@ def test_the_panel_shows_the_models_own_numbers_until_they_are_changed(
     """Those that depend on the number of views as well. What a file keeps is 0 or the artist's value."""
     settings = scene.collaborative_cameras
     settings.model = "tiny"
+    monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State())
     assert (settings.shown_num_inference_steps, settings.shown_guidance_scale) == (0, 0)
     assert settings.bl_rna.properties["shown_scheduler"].name == "Scheduler"
     monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State(models=(tiny(addon),)))
