@@ -55,7 +55,7 @@ class SidebarPanel(bpy.types.Panel):
         _draw_cameras(layout, context.scene)
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
-        _draw_rate(layout, context.scene)
+        _draw_rate(layout, context)
         _draw_generate(layout, state)
         for warning in state.warnings.values():
             _draw_text(layout.box().column(align=True), warning, context, "INFO")
@@ -175,14 +175,15 @@ def _draw_size(layout: bpy.types.UILayout, scene: bpy.types.Scene, model: ModelI
         layout.label(text=f"Cameras see {width} x {height} of it", icon="INFO")
 
 
-def _draw_rate(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+def _draw_rate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """How fast the frames will follow each other, and the range in which they do it as in training."""
+    scene = context.scene
     frames, fps = scene_settings(scene).frames, frames_per_second(scene)
     rate = new_frames_per_second(frames, scene.frame_start, scene.frame_end, fps)
     end = fitting_end(frames, scene.frame_start, fps)
     column = layout.column(align=True)
     length = scene.frame_end - scene.frame_start + 1
-    column.label(text=f"{frames} frames over {length}: {rate:.1f} new ones a second", icon="TIME")
+    _draw_text(column, f"{frames} frames over {length}: {rate:.1f} new pictures a second", context, "TIME")
     if scene.frame_end != end:
         column.operator("collaborative_cameras.fit_frame_range", text=f"End at {end}, for {TRAINED_RATE:g} a Second")
 

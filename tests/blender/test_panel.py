@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -230,13 +230,17 @@ def test_the_panel_says_how_fast_the_frames_play_and_fits_the_range(scene, addon
     def rate() -> tuple[str, bool]:
         column = MagicMock()
         layout = MagicMock(**{"column.return_value": column})
-        addon.panels.sidebar._draw_rate(layout, scene)
+        system = SimpleNamespace(ui_scale=1.0)
+        context = SimpleNamespace(
+            scene=scene, region=SimpleNamespace(width=600), preferences=SimpleNamespace(system=system)
+        )
+        addon.panels.sidebar._draw_rate(layout, context)
         return column.label.call_args.kwargs["text"], column.operator.called
 
-    assert rate() == ("16 frames over 250: 1.5 new ones a second", True)
+    assert rate() == ("16 frames over 250: 1.5 new pictures a second", True)
     bpy.ops.collaborative_cameras.fit_frame_range()
     assert scene.frame_end == 48
-    assert rate() == ("16 frames over 48: 8.0 new ones a second", False)
+    assert rate() == ("16 frames over 48: 8.0 new pictures a second", False)
     scene.render.fps, scene.render.fps_base, scene.frame_start = 30, 1.001, 101
     scene.collaborative_cameras.frames = 32
     bpy.ops.collaborative_cameras.fit_frame_range()
