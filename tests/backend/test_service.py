@@ -71,7 +71,7 @@ def test_a_running_job_stops_within_a_step(client: Client) -> None:
     assert job_info(client, job_id).state == "cancelled"
 
 
-def test_a_cancelled_queued_job_never_starts(client: Client) -> None:
+def test_a_cancelled_queued_job_never_starts(client: Client, service: RunningService) -> None:
     running, queued = submit(client, make_job(num_inference_steps=LONG)), submit(client, make_job())
     cancelled, _ = client.request(Cancel(job_id=queued))
     assert cancelled == Cancelled(job_id=queued, reply_to=cancelled.reply_to, id=cancelled.id)
@@ -79,6 +79,8 @@ def test_a_cancelled_queued_job_never_starts(client: Client) -> None:
     assert len(generate(client, make_job())) == 2
     info = job_info(client, queued)
     assert (info.state, info.started) == ("cancelled", None)
+    record = next(service.connection_file.with_name("jobs").glob(f"*-{queued}/job.json"))
+    assert '"cancelled"' in record.read_text()
 
 
 def test_cancelling_names_a_job_that_is_there(client: Client) -> None:

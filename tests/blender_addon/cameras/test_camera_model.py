@@ -55,7 +55,7 @@ def test_oblong_pixels_change_the_focal_length_in_one_direction() -> None:
 
 def test_a_shift_is_a_share_of_the_fitted_side_also_with_oblong_pixels() -> None:
     """A shift of 0.1 moves the centre by 72 pixel widths, which are 57.6 pixel heights."""
-    size = RenderSize(720, 576, 100, 1.0, 1.25)
+    size = RenderSize(720, 576, 100, 2.0, 2.5)
     K = intrinsics(Lens(36.0, 36.0, 24.0, "HORIZONTAL", shift_x=0.1, shift_y=0.1), size)
     assert (K[0, 2], K[1, 2]) == pytest.approx((360 - 72, 288 + 57.6))
 
