@@ -6,11 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 
 from . import runtime
 from .blender_types import registration_of
-from .cameras.export import FRAME_COUNT, chosen_cameras
+from .cameras.choice import chosen_cameras
+from .cameras.export import FRAME_COUNT
 from .protocol.messages import MAX_FRAMES
 from .protocol.models import STARTER_NAME
 from .protocol.settings import SETTINGS, Setting
@@ -142,6 +151,12 @@ class CameraSettings(bpy.types.PropertyGroup):
     )
 
 
+class LinkedCamera(bpy.types.PropertyGroup):
+    """A camera of another file that gets a video. It cannot be changed, so the scene keeps its tick."""
+
+    camera: PointerProperty(type=bpy.types.Object, name="Camera")
+
+
 class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
     """`Scene.collaborative_cameras`. It also has a property for every field of `SamplingSettings`.
 
@@ -197,6 +212,7 @@ class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
         get=_shown_folder,
         set=_show_folder,
     )
+    linked_cameras: CollectionProperty(type=LinkedCamera, name="Linked Cameras")
     shown_take: PointerProperty(type=bpy.types.Collection, name="Shown Take", update=_visibility_changed)
     new_take: PointerProperty(
         type=bpy.types.Collection, name="New Take", description="The take that was made last, until it is looked at"
@@ -221,7 +237,7 @@ class SceneSettings(SamplingProperties, bpy.types.PropertyGroup):
     )
 
 
-_register_classes, _unregister_classes = registration_of(CameraSettings, SceneSettings)
+_register_classes, _unregister_classes = registration_of(CameraSettings, LinkedCamera, SceneSettings)
 
 
 def register() -> None:

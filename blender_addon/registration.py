@@ -1,7 +1,7 @@
 """Registers every module that adds something to Blender, in the order in which they need each other."""
 
 from . import panels, preferences, properties, runtime
-from .operators import backend, generation, measuring, problems, settings, takes, viewing
+from .operators import backend, cameras, generation, measuring, problems, settings, takes, viewing
 from .takes import moving
 
 MODULES = (
@@ -10,6 +10,7 @@ MODULES = (
     runtime,
     moving,
     backend,
+    cameras,
     generation,
     measuring,
     problems,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
-from ..blender_types import camera_data, camera_settings
+from ..blender_types import camera_data
 from ..protocol.geometry import sample_times
 from ..service.submission import CameraExport
 from .camera_model import Array, CameraRefusedError, Lens, RenderSize, camera_to_world, intrinsics
@@ -21,11 +21,6 @@ FRAME_COUNT = 16
 def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The scene's camera objects, by name."""
     return sorted((obj for obj in scene.objects if obj.type == "CAMERA"), key=lambda obj: obj.name)
-
-
-def chosen_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """The scene's camera objects whose check box is on, by name."""
-    return [camera for camera in scene_cameras(scene) if camera_settings(camera).use]
 
 
 def render_size(scene: bpy.types.Scene) -> RenderSize:
@@ -92,11 +87,8 @@ def check_cameras(scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -
     owners: dict[bpy.types.Camera, str] = {}
     for camera in cameras:
         data = camera_data(camera)
-        if not (camera.is_editable and data.is_editable):
-            raise CameraRefusedError(
-                f"Camera “{camera.name}” is linked from another file and cannot be given images.",
-                "Make a library override of it and of its data.",
-            )
+        if not data.is_editable:
+            continue  # another file's data are given no images
         other = owners.setdefault(data, camera.name)
         if other != camera.name:
             raise CameraRefusedError(

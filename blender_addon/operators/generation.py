@@ -10,7 +10,8 @@ from bpy.props import StringProperty
 
 from .. import runtime
 from ..blender_types import OperatorResult, registration_of, scene_settings
-from ..cameras.export import chosen_cameras, export_cameras
+from ..cameras.choice import required_cameras
+from ..cameras.export import export_cameras
 from ..preferences import output_folder
 from ..problem import AddonError
 from ..properties import RELATIVE_PATH
@@ -45,8 +46,8 @@ class Generate(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         """Export the cameras, start the backend if need be, and hand the job over. Returns at once."""
         session = runtime.session
-        cameras = chosen_cameras(context.scene)
         try:
+            cameras = required_cameras(context.scene)
             submission = _submission(context, cameras, self.folder)
             if not session.backend_started:
                 runtime.start_backend(context)
@@ -109,11 +110,12 @@ def _submission(context: bpy.types.Context, cameras: list[bpy.types.Object], fol
 
 
 def _show(target: TakeTarget, folder: Path) -> Iterator[None]:
-    """Show a finished take where it was asked for, one step at a time."""
-    yield from import_take(target.scene(), folder, target.cameras())
-    settings = scene_settings(target.scene())
-    settings.new_take = settings.shown_take
+    """Show a finished take where it was asked for, and announce it. It is one step, and one to undo."""
+    scene = target.scene()
+    import_take(scene, folder, target.cameras())
+    scene_settings(scene).new_take = scene_settings(scene).shown_take
     runtime.push_undo_step("Generate")
+    yield
 
 
 register, unregister = registration_of(Generate, CancelGeneration)

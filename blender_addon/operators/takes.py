@@ -36,8 +36,7 @@ class ImportTake(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         folder = Path(bpy.path.abspath(self.directory))
         try:
-            for _ in import_take(context.scene, folder, cameras_by_name(context.scene, folder)):
-                pass
+            import_take(context.scene, folder, cameras_by_name(context.scene, folder))
         except (AddonError, TakeError) as error:
             problem = problem_of(error)
             runtime.session.report(problem)

@@ -9,7 +9,8 @@ import bpy
 
 from .. import runtime
 from ..blender_types import camera_settings, frames_per_second, registration_of, scene_settings
-from ..cameras.export import render_size, scene_cameras
+from ..cameras.choice import CameraChoice, camera_choices, library_of
+from ..cameras.export import render_size
 from ..problem import Problem
 from ..properties import SceneSettings
 from ..protocol.geometry import fitting_part
@@ -56,7 +57,7 @@ class SidebarPanel(bpy.types.Panel):
         draw_scale(layout, context.scene, state, lambda column, text, icon: _draw_text(column, text, context, icon))
         _draw_prompt(layout, context.scene)
         _draw_settings(layout, context.scene, state)
-        _draw_rate(layout, context.scene)
+        _draw_rate(layout, context)
         _draw_generate(layout, state)
         for warning in state.warnings.values():
             _draw_text(layout.box().column(align=True), warning, context, "INFO")
@@ -79,16 +80,34 @@ def _draw_backend(layout: bpy.types.UILayout, state: State) -> None:
 
 def _draw_cameras(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
     box = layout.box()
-    cameras = scene_cameras(scene)
-    chosen = sum(camera_settings(camera).use for camera in cameras)
-    box.label(text=f"Cameras: {chosen} of {len(cameras)}", icon="CAMERA_DATA")
+    choices = camera_choices(scene)
+    chosen = sum(choice.chosen for choice in choices)
+    box.label(text=f"Cameras: {chosen} of {len(choices)}", icon="CAMERA_DATA")
     column = box.column(align=True)
-    for camera in cameras:
-        column.prop(camera_settings(camera), "use", text=camera.name)
-    if not cameras:
+    for choice in choices:
+        _draw_camera(column, choice)
+    if not choices:
         column.label(text="The scene has no camera", icon="INFO")
     elif not chosen:
         column.label(text="Tick at least one camera", icon="INFO")
+
+
+def _draw_camera(layout: bpy.types.UILayout, choice: CameraChoice) -> None:
+    """A camera's check box. Without one, what stands in the way; a linked camera's is a button that looks like one."""
+    name = choice.camera.name
+    if choice.hindrance:
+        row = layout.row()
+        row.enabled = False
+        row.label(text=f"{name}: {choice.hindrance}", icon="CHECKBOX_DEHLT")
+    elif choice.linked:
+        icon: Any = "CHECKBOX_HLT" if choice.wanted else "CHECKBOX_DEHLT"
+        row = layout.row()
+        row.alignment = "LEFT"
+        text = f"{name}: linked"
+        toggle: Any = row.operator("collaborative_cameras.choose_linked", text=text, icon=icon, emboss=False)
+        toggle.camera, toggle.library = name, library_of(choice.camera)
+    else:
+        layout.prop(camera_settings(choice.camera), "use", text=name)
 
 
 def _draw_prompt(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
@@ -158,14 +177,15 @@ def _draw_size(layout: bpy.types.UILayout, scene: bpy.types.Scene, model: ModelI
         layout.label(text=f"Cameras see {width} x {height} of it", icon="INFO")
 
 
-def _draw_rate(layout: bpy.types.UILayout, scene: bpy.types.Scene) -> None:
+def _draw_rate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """How fast the frames will follow each other, and the range in which they do it as in training."""
+    scene = context.scene
     frames, fps = scene_settings(scene).frames, frames_per_second(scene)
     rate = new_frames_per_second(frames, scene.frame_start, scene.frame_end, fps)
     end = fitting_end(frames, scene.frame_start, fps)
     column = layout.column(align=True)
     length = scene.frame_end - scene.frame_start + 1
-    column.label(text=f"{frames} frames over {length}: {rate:.1f} new ones a second", icon="TIME")
+    _draw_text(column, f"{frames} frames over {length}: {rate:.1f} new pictures a second", context, "TIME")
     if scene.frame_end != end:
         column.operator("collaborative_cameras.fit_frame_range", text=f"End at {end}, for {TRAINED_RATE:g} a Second")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import bpy
@@ -58,11 +58,11 @@ def cameras_by_name(scene: bpy.types.Scene, take: Path) -> dict[int, bpy.types.O
     return {view: cameras[name] for view, name in enumerate(names) if name in cameras}
 
 
-def import_take(scene: bpy.types.Scene, take: Path, cameras: Mapping[int, bpy.types.Object]) -> Iterator[None]:
-    """Show a take, one view per step of the iteration. Earlier takes stay in the file, hidden.
+def import_take(scene: bpy.types.Scene, take: Path, cameras: Mapping[int, bpy.types.Object]) -> None:
+    """Show a take. Earlier takes stay in the file, hidden.
 
     A take that knows no scene is spread over the present frame range. take: its folder. cameras: view number -> camera;
-    views without a camera are left out. Raises TakeError and TakeImportError.
+    views without a camera are left out. Raises TakeError and TakeImportError before the scene is changed.
     """
     record = read_record(take)
     if not cameras:
@@ -71,14 +71,16 @@ def import_take(scene: bpy.types.Scene, take: Path, cameras: Mapping[int, bpy.ty
             f"Open the scene that it was made for, or give cameras these names: {', '.join(record.view_names)}.",
         )
     shown_frame = _shown_frame(scene, record)
+    sequences = {
+        view: load_sequence(take, record, view, f"{take.name} {camera.name}", shown_frame)
+        for view, camera in cameras.items()
+    }
     collection = _take_collection(scene, take)
     for view, camera in cameras.items():
-        sequence = load_sequence(take, record, view, f"{take.name} {camera.name}", shown_frame)
         if camera.data.is_editable:
-            show_background(camera_data(camera), sequence)
-        show_picture(collection, scene, camera, sequence)
-        show_plane(collection, scene, camera, sequence)
-        yield
+            show_background(camera_data(camera), sequences[view])
+        show_picture(collection, scene, camera, sequences[view])
+        show_plane(collection, scene, camera, sequences[view])
     scene_settings(scene).shown_take = collection
     apply_visibility(scene)
 

@@ -24,7 +24,7 @@ _moved: dict[Path, Path] = {}
 
 
 @persistent
-def _on_save(blend_file: str, _: object = None) -> None:
+def _before_save(blend_file: str, _: object = None) -> None:
     """Move the takes that wait for this file. What cannot be moved stays where it is, and shows as before."""
     if not blend_file:  # the startup file
         return
@@ -68,7 +68,7 @@ def _waiting_takes() -> Iterator[tuple[bpy.types.Scene, Path]]:
                 yield scene, take
 
 
-_HANDLERS = {"save_pre": _on_save, "undo_post": _follow, "redo_post": _follow}
+_HANDLERS = {"save_pre": _before_save, "undo_post": _follow, "redo_post": _follow}
 
 
 def register() -> None:

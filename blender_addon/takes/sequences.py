@@ -95,6 +95,9 @@ def retime(owner: bpy.types.ID, user_path: str, shown_frame: str) -> None:
     user.frame_start = 1
     user.frame_duration = 1
     new_driver(owner, f"{user_path}.frame_offset").expression = shown_frame
+    # Blender computes the file's number only when the scene frame changes. Whatever else changes the owner, and undo,
+    # would set it back to 0 until then, and there is no such file.
+    new_driver(owner, f"{user_path}.frame_current").expression = f"{shown_frame} + 1"
 
 
 def show_background(camera: bpy.types.Camera, sequence: Sequence) -> None:

@@ -48,7 +48,7 @@ def addon(extension_zip: Path) -> Iterator[ModuleType]:
     """The installed and enabled extension's package; its modules are attributes of it."""
     bpy.ops.extensions.package_install_files(filepath=str(extension_zip), repo="user_default", enable_on_install=True)
     package = importlib.import_module(MODULE)
-    for name in ("cameras.export", "panels.sidebar", "runtime", "service.session", "takes.importing"):
+    for name in ("cameras.choice", "cameras.export", "panels.sidebar", "runtime", "service.session", "takes.importing"):
         importlib.import_module(f"{MODULE}.{name}")
     connection = importlib.import_module(f"{MODULE}.protocol.connection")
     connection.write_installation(connection.Installation(python=SERVICE_PYTHON, project=str(PROJECT), version="test"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -36,7 +36,7 @@ def tiny(addon: ModuleType, **fields: Any) -> Any:
 def request(addon: ModuleType) -> dict[str, Any]:
     """The request that Generate would send now, field by field, and the number of frames."""
     generation = importlib.import_module(f"{MODULE}.operators.generation")
-    cameras = addon.cameras.export.chosen_cameras(bpy.context.scene)
+    cameras = addon.cameras.choice.chosen_cameras(bpy.context.scene)
     submission = generation._submission(bpy.context, cameras, "")
     asked = submission.request([tiny(addon), tiny(addon, name="other")])
     fields = {name: getattr(asked, name) for name in asked.__struct_fields__ if name != "settings"}
@@ -183,6 +183,7 @@ def test_the_panel_shows_the_models_own_numbers_until_they_are_changed(
     """Those that depend on the number of views as well. What a file keeps is 0 or the artist's value."""
     settings = scene.collaborative_cameras
     settings.model = "tiny"
+    monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State())
     assert (settings.shown_num_inference_steps, settings.shown_guidance_scale) == (0, 0)
     assert settings.bl_rna.properties["shown_scheduler"].name == "Scheduler"
     monkeypatch.setattr(addon.runtime.session, "state", addon.service.state.State(models=(tiny(addon),)))
@@ -229,13 +230,17 @@ def test_the_panel_says_how_fast_the_frames_play_and_fits_the_range(scene, addon
     def rate() -> tuple[str, bool]:
         column = MagicMock()
         layout = MagicMock(**{"column.return_value": column})
-        addon.panels.sidebar._draw_rate(layout, scene)
+        system = SimpleNamespace(ui_scale=1.0)
+        context = SimpleNamespace(
+            scene=scene, region=SimpleNamespace(width=600), preferences=SimpleNamespace(system=system)
+        )
+        addon.panels.sidebar._draw_rate(layout, context)
         return column.label.call_args.kwargs["text"], column.operator.called
 
-    assert rate() == ("16 frames over 250: 1.5 new ones a second", True)
+    assert rate() == ("16 frames over 250: 1.5 new pictures a second", True)
     bpy.ops.collaborative_cameras.fit_frame_range()
     assert scene.frame_end == 48
-    assert rate() == ("16 frames over 48: 8.0 new ones a second", False)
+    assert rate() == ("16 frames over 48: 8.0 new pictures a second", False)
     scene.render.fps, scene.render.fps_base, scene.frame_start = 30, 1.001, 101
     scene.collaborative_cameras.frames = 32
     bpy.ops.collaborative_cameras.fit_frame_range()

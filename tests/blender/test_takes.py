@@ -240,6 +240,9 @@ def test_the_picture_of_a_view_shows_in_every_shading_and_in_no_render(
         scene.frame_set(frame)
         user = picture.evaluated_get(bpy.context.evaluated_depsgraph_get()).image_user
         assert user.frame_offset == nearest(min(max(frame, 10), 100), 10, 100)
+    picture.location.x += 1.0  # Blender copies its data anew, without a change of the frame
+    bpy.context.view_layer.update()
+    assert picture.evaluated_get(bpy.context.evaluated_depsgraph_get()).image_user.frame_current == FRAMES
     assert not render(scene, camera, 1, tmp_path / "render.png").any(), "a render shows the scene unless asked"
 
 
