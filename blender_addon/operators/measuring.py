@@ -6,7 +6,8 @@ import bpy
 
 from .. import runtime
 from ..blender_types import OperatorResult, registration_of, scene_settings
-from ..cameras.export import chosen_cameras, export_cameras
+from ..cameras.choice import required_cameras
+from ..cameras.export import export_cameras
 from ..cameras.measurement import measurement_of
 from ..problem import AddonError
 from ..service.submission import CameraExport
@@ -21,7 +22,7 @@ class Measure(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = context.scene
         try:
-            exported = export_cameras(context, chosen_cameras(scene), scene_settings(scene).frames)
+            exported = export_cameras(context, required_cameras(scene), scene_settings(scene).frames)
         except AddonError as error:
             runtime.session.report(error.problem)
             self.report({"ERROR"}, error.problem.summary())

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from ..blender_types import scene_settings
-from ..cameras.export import chosen_cameras
+from ..cameras.choice import chosen_cameras
 from ..cameras.measurement import read_measurement, scale_report
 from ..service.state import State
 
