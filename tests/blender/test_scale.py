@@ -44,7 +44,7 @@ def sent(addon: ModuleType, tmp_path: Path) -> tuple[float, np.ndarray]:
     generation = importlib.import_module(f"{MODULE}.operators.generation")
     scene = bpy.context.scene
     scene.collaborative_cameras.output_folder = str(tmp_path)
-    submission = generation._submission(bpy.context, addon.cameras.export.chosen_cameras(scene), "")
+    submission = generation._submission(bpy.context, addon.cameras.choice.chosen_cameras(scene), "")
     request = submission.request([starter(addon)])
     return request.scale, submission.c2w_at(request.scale)
 
@@ -121,7 +121,7 @@ def test_a_floor_to_the_horizon_and_a_sky_do_not_hide_the_subject(scene, addon: 
     add_floor(scene, 10_000.0, -1.0)
     add_cube(scene, 16_000.0)
     film(scene, 1.0)
-    for camera in addon.cameras.export.chosen_cameras(scene):
+    for camera in addon.cameras.choice.chosen_cameras(scene):
         camera.data.clip_end = 1e5
     assert 1 / sent(addon, tmp_path)[0] == pytest.approx(9.4, abs=0.8)
 
