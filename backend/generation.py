@@ -24,7 +24,7 @@ from cvd.sampling.state import load_state
 from cvd.takes.export import to_uint8
 from cvd.weights.registry import InstalledModel, Registry
 from protocol.errors import ProtocolError
-from protocol.messages import ErrorInfo, MadeWith, Stage
+from protocol.messages import ErrorInfo, MadeWith, Stage, error_info
 from protocol.wire import Bytes, describe_array, read_array
 
 from . import __version__
@@ -177,15 +177,15 @@ def encode_png(image: np.ndarray) -> bytes:
 def describe_failure(error: Exception) -> ErrorInfo:
     """What went wrong, for the user. Errors that were made for users keep their own words."""
     if isinstance(error, CVDError | ProtocolError):
-        return ErrorInfo(code=error.code, message=error.message, hint=error.hint)
+        return error_info(error.code, error.message, error.hint)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return ErrorInfo(
             code="out_of_memory",
             message="The memory is not enough for this generation.",
             hint="Use a smaller size, fewer frames or fewer cameras, or close other programs that use the GPU.",
         )
-    return ErrorInfo(
-        code="internal",
-        message=f"An unexpected error ended the job: {type(error).__name__}: {error}"[:2000],
-        hint="The service's log has the details.",
+    return error_info(
+        "internal",
+        f"An unexpected error ended the job: {type(error).__name__}: {error}",
+        "The service's log has the details.",
     )

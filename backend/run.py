@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from protocol.messages import JobInfo, Message
+from protocol.messages import ErrorInfo, JobInfo, Message, error_info
 from protocol.payloads import pack_preview, pack_view
 from protocol.wire import Bytes
 
@@ -53,6 +53,10 @@ class Run:
             self._store.update(job)
         except StoreError as error:
             job = self._over(Ended(job_id=self._job.job_id, state="failed", error=error.info()))
+            keep_end(self._store, job)
+        except Exception as error:  # what nobody thought of ends this job, and neither the service nor other jobs
+            log.exception("Job %s failed", self._job.job_id)
+            job = self._over(Ended(job_id=self._job.job_id, state="failed", error=internal_error(error)))
             keep_end(self._store, job)
         return job
 
@@ -110,6 +114,13 @@ class Run:
         except StoreError as error:
             self._trouble = error
             self._executor.cancel(event.job_id)
+
+
+def internal_error(error: Exception) -> ErrorInfo:
+    """What clients hear of a mistake of ours."""
+    return error_info(
+        "internal", f"The service made a mistake: {type(error).__name__}.", "Its log has the details: please report it."
+    )
 
 
 def keep_end(store: Store, job: JobInfo) -> None:

@@ -47,7 +47,7 @@ from protocol.wire import MAX_BUFFER_BYTES, Bytes, decode, encode
 from .executors import Executor
 from .executors.events import Ready
 from .jobs import FINISHED, DuplicateJobError, JobFinishedError, JobQueue
-from .run import Run, keep_end
+from .run import Run, internal_error, keep_end
 from .store import Store, StoreError
 from .translation import last_message
 
@@ -145,16 +145,27 @@ class Service:
             route, *frames = await self._socket.recv_multipart()
             self._heard[route] = time.monotonic()
             try:
-                message: ClientMessage
-                message, buffers = decode(frames, ClientMessage)
-            except WireError as error:
-                log.warning("A message was refused: %s", error)
-                await self._send(route, Failed(reply_to=error.reply_to, error=error.info()))
-                continue
-            try:
-                await self._answer(route, message, buffers)
-            except ProtocolError as error:
-                await self._send(route, Failed(reply_to=message.id, error=error.info()))
+                await self._take(route, frames)
+            except Exception as error:  # what nobody thought of: the service and its jobs go on
+                log.exception("A message could not be answered")
+                await self._send(route, Failed(error=internal_error(error)))
+
+    async def _take(self, route: bytes, frames: list[bytes]) -> None:
+        """Answer one message, also one that cannot be understood."""
+        try:
+            message: ClientMessage
+            message, buffers = decode(frames, ClientMessage)
+        except WireError as error:
+            log.warning("A message was refused: %s", error)
+            await self._send(route, Failed(reply_to=error.reply_to, error=error.info()))
+            return
+        try:
+            await self._answer(route, message, buffers)
+        except ProtocolError as error:
+            await self._send(route, Failed(reply_to=message.id, error=error.info()))
+        except Exception as error:
+            log.exception("Message %s could not be answered", message.id)
+            await self._send(route, Failed(reply_to=message.id, error=internal_error(error)))
 
     async def _answer(self, route: bytes, message: ClientMessage, buffers: list[Bytes]) -> None:
         """Do what a message asks for. Raises ProtocolError when that is not possible."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from protocol.errors import ProtocolError
-from protocol.messages import ErrorInfo
+from protocol.messages import error_info
 from protocol.wire import Bytes
 
 from .executors.events import CancelJob, CannotStart, Command, Ended, Ready, RunJob
@@ -116,7 +116,11 @@ def work(pipes: Pipes, generator: Generator) -> None:
         except Exception as error:  # whatever goes wrong in a job ends that job only, and its client is told
             log.exception("Job %s failed", job_id)
             ended = Ended(job_id=job_id, state="failed", error=describe_failure(error))
-        pipes.send(ended)
+        try:
+            pipes.send(ended)
+        except ProtocolError as error:  # such as warnings without end; the worker and its model go on
+            log.exception("The end of job %s could not be told", job_id)
+            pipes.send(Ended(job_id=job_id, state="failed", error=describe_failure(error)))
 
 
 def take_standard_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -144,7 +148,7 @@ def main() -> None:
     except Exception as error:  # the service cannot look into this process, so it must be told
         log.exception("The worker cannot start")
         hint = "Run `python install.py doctor`, which names what is broken."
-        pipes.send(CannotStart(error=ErrorInfo(code="worker_start", message=str(error)[:2000], hint=hint)))
+        pipes.send(CannotStart(error=error_info("worker_start", str(error), hint)))
         sys.exit(1)
     work(pipes, generator)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .protocol.errors import ProtocolError
-from .protocol.messages import ErrorInfo
+from .protocol.messages import ErrorInfo, error_info
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Problem:
 
     def info(self) -> ErrorInfo:
         """The same without the log, as the messages of the protocol say it."""
-        return ErrorInfo(code=self.code, message=self.message, hint=self.hint)
+        return error_info(self.code, self.message, self.hint)
 
 
 class AddonError(Exception):

@@ -17,7 +17,7 @@ import zmq
 
 from .errors import ConnectionFileError, InsecureFileError, NotInstalledError
 from .files import PRIVATE, write_whole
-from .messages import PROTOCOL_VERSION, Identifier
+from .messages import PROTOCOL_VERSION, Identifier, Version
 from .places import home_folder
 
 Key = Annotated[str, msgspec.Meta(min_length=40, max_length=40)]
@@ -34,10 +34,10 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     server_public_key: Key
     client_public_key: Key
     client_secret_key: Key
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     session: Identifier
     log_path: str
-    protocol_version: int = PROTOCOL_VERSION
+    protocol_version: Version = PROTOCOL_VERSION
 
 
 class ServerKeys(msgspec.Struct, frozen=True, kw_only=True):

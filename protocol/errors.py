@@ -6,7 +6,7 @@ can show it as it is, or send it as `messages.ErrorInfo`.
 
 from __future__ import annotations
 
-from .messages import ErrorInfo
+from .messages import ErrorInfo, error_info
 
 
 class ProtocolError(Exception):
@@ -21,7 +21,7 @@ class ProtocolError(Exception):
 
     def info(self) -> ErrorInfo:
         """The same as a struct that can be sent."""
-        return ErrorInfo(code=self.code, message=self.message, hint=self.hint)
+        return error_info(self.code, self.message, self.hint)
 
 
 class WireError(ProtocolError):

@@ -20,9 +20,11 @@ MAX_VIEWS = 64
 MAX_FRAMES = 128
 
 Name = Annotated[str, msgspec.Meta(max_length=256)]
-Text = Annotated[str, msgspec.Meta(max_length=8192)]
+MAX_TEXT = 8192
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 # Lower case, because identifiers become folder names; the end is spelt out because Python's $ allows a line break.
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern="^[0-9a-z_-]+$(?!\n)")]
+Version = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Dimension = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Size = Annotated[int, msgspec.Meta(ge=8, le=4096, multiple_of=8)]
@@ -54,7 +56,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     answers. buffers: descriptions of the buffers behind the header.
     """
 
-    version: int = PROTOCOL_VERSION
+    version: Version = PROTOCOL_VERSION
     id: Identifier = msgspec.field(default_factory=new_id)
     reply_to: Identifier | None = None
     buffers: tuple[Buffer, ...] = ()
@@ -66,6 +68,19 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
     code: Name
     message: Text
     hint: Text = ""
+
+
+def error_info(code: str, message: str, hint: str = "") -> ErrorInfo:
+    """An `ErrorInfo` whose texts are cut where they are too long to be sent. Only the beginning of them is for people.
+
+    What an error quotes may be of any length, such as a wrong value in a message of megabytes.
+    """
+    return ErrorInfo(code=code, message=shortened(message), hint=shortened(hint))
+
+
+def shortened(text: str, length: int = 2000) -> str:
+    """A text of at most `length` characters, which shows where something was cut off."""
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True):

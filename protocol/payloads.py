@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .errors import MalformedMessageError
-from .messages import MAX_FRAMES, GenerateRequest, JobPreview, Submit, ViewFrames, new_id
+from .messages import MAX_FRAMES, GenerateRequest, JobPreview, Submit, ViewFrames, new_id, shortened
 from .wire import Bytes, describe_array, describe_png, read_array
 
 
@@ -75,6 +75,6 @@ def _check_cameras(message: Submit) -> None:
     if found != expected or not 1 <= frames <= MAX_FRAMES:
         raise MalformedMessageError(
             f"The cameras of {views} views must come as c2w ({views}, F, 4, 4) and K ({views}, F, 3, 3), raw float64, "
-            f"with 1 to {MAX_FRAMES} frames; they came as {found}.",
+            f"with 1 to {MAX_FRAMES} frames; they came as {shortened(str(found), 200)}.",
             "Send one camera-to-world matrix and one K per view and frame.",
         )

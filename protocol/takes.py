@@ -19,7 +19,7 @@ import numpy as np
 
 from .errors import ProtocolError
 from .files import write_whole
-from .messages import GenerateRequest, Identifier, MadeWith, Name, Text
+from .messages import Count, GenerateRequest, Identifier, MadeWith, Name, Text, shortened
 from .models import ModelReference, Positive
 from .settings import SamplingSettings
 
@@ -32,6 +32,9 @@ TAKE_FORMAT: Literal["collaborative-cameras take"] = "collaborative-cameras take
 TAKE_VERSION: Literal[1] = 1
 
 Length = Annotated[float, msgspec.Meta(gt=0)]
+SceneFrame = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""Blender's frame numbers have 32 bits."""
+
 Matrix = tuple[tuple[float, ...], ...]
 Trajectories = tuple[tuple[Matrix, ...], ...]
 """Matrices of every view and frame: [view][frame][row][column]."""
@@ -51,8 +54,8 @@ class SceneSpan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    frame_start: int
-    frame_end: int
+    frame_start: SceneFrame
+    frame_end: SceneFrame
     aspect: float
 
 
@@ -86,7 +89,7 @@ class TakeRecord(msgspec.Struct, frozen=True, kw_only=True):
     c2w: Trajectories
     K: Trajectories
     scale: float = 1.0
-    anchored_views: int = 0
+    anchored_views: Count = 0
     warnings: tuple[str, ...] = ()
     scene: SceneSpan | None = None
     shown: tuple[Length, Length] | None = None
@@ -238,7 +241,8 @@ def read_record(take: Path, file: str = TAKE_FILE) -> TakeRecord:
             raise TakeError(f"{path} was written by another program.", "Choose a folder that this program wrote.")
         if mark.version != TAKE_VERSION:
             raise TakeError(
-                f"{path} has version {mark.version} of the record; this program reads version {TAKE_VERSION}.",
+                f"{path} has version {shortened(str(mark.version), 40)} of the record; this program reads version "
+                f"{TAKE_VERSION}.",
                 "Install the release that wrote it, or a later one.",
             )
         record = msgspec.json.decode(content, type=TakeRecord)

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from .errors import MalformedMessageError, MessageTooLargeError, WireError, WrongVersionError
-from .messages import PROTOCOL_VERSION, Buffer, Message
+from .messages import PROTOCOL_VERSION, Buffer, Message, Version, shortened
 
 MAX_HEADER_BYTES = 4 * 2**20
 MAX_BUFFER_BYTES = 64 * 2**20
@@ -43,7 +43,7 @@ MessageType = TypeVar("MessageType", bound=Message)
 class _Envelope(msgspec.Struct):
     """What the header of every version has. Everything else may change from version to version."""
 
-    version: int
+    version: Version
     id: Any = None
 
 
@@ -139,7 +139,7 @@ def _validate(header: Bytes, types: Any) -> Any:
     try:
         return _decoder(types).decode(header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise MalformedMessageError(f"The message is not valid: {error}.") from error
+        raise MalformedMessageError(f"The message is not valid: {shortened(str(error))}.") from error
     except RecursionError as error:
         raise MalformedMessageError("The message is not valid: its JSON is nested too deeply.") from error
 

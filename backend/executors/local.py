@@ -23,7 +23,7 @@ from typing import IO
 
 from cvd.threads import share_the_processor
 from protocol.errors import ProtocolError
-from protocol.messages import ErrorInfo
+from protocol.messages import ErrorInfo, error_info
 from protocol.wire import Bytes
 
 from ..pipe import read_message, write_message
@@ -114,6 +114,9 @@ class WorkerProcess:
             stream.close()
         except OSError:
             log.info("Worker %d no longer reads", self.pid)  # it has ended, which `_read` sees too and reports
+        except ProtocolError:
+            log.exception("Worker %d could not be told of a job", self.pid)
+            self._process.kill()  # `_read` reports it: else the job would wait for ever
 
     def _read(self) -> None:
         stream = _pipe(self._process.stdout)
@@ -255,10 +258,10 @@ class LocalExecutor:
         reason = worker.exit_reason()
         log.error("Worker %d died (%s)", worker.pid, reason)
         self._starting = self._begin_to_spawn()
-        return ErrorInfo(
-            code="worker_died",
-            message=f"The process that owns the model died again and again in the middle of the job ({reason}).",
-            hint="Use a smaller size, fewer frames or fewer cameras. " + self._log_hint,
+        return error_info(
+            "worker_died",
+            f"The process that owns the model died again and again in the middle of the job ({reason}).",
+            "Use a smaller size, fewer frames or fewer cameras. " + self._log_hint,
         )
 
 

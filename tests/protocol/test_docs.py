@@ -109,7 +109,7 @@ def error_codes() -> set[str]:
     return {
         match[1] or match[2]
         for source in sources
-        for match in re.finditer(r'^    code = "(\w+)"$|ErrorInfo\(\s*code="(\w+)"', source, re.M)
+        for match in re.finditer(r'^    code = "(\w+)"$|(?:ErrorInfo\(\s*code=|error_info\(\s*)"(\w+)"', source, re.M)
     }
 
 
