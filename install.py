@@ -72,9 +72,7 @@ def main() -> int:
     demo_parser.add_argument("--prompt", default="a red cube on a green floor", help="what the scene shows")
     test_parser = command("test", "style, types and every test")
     test_parser.add_argument("--only", choices=("checks", "service", "blender"), help="one part")
-    test_parser.add_argument(
-        "--quick", action="store_true", help="style, types and the quick tests of the service, in 90 s"
-    )
+    test_parser.add_argument("--quick", action="store_true", help="style, types and the quick tests of the service")
     command("doctor", "what is wrong with the installation")
     options = parser.parse_args()
     actions: dict[str, Callable[[], int]] = {

@@ -388,7 +388,7 @@ def target_distance(c2w: Array) -> float | None:
     """Estimates how far away the point is that all cameras look at, in the unit of `c2w`.
 
     The point is the one nearest to all optical axes, by least squares. The result is its mean depth. It is None where
-    the axes are parallel, as those of a static camera are, or where the point is not in front of every camera.
+    the axes are parallel, as those of a static camera are. It is also None where a camera has the point behind it.
 
     Args:
         c2w: (..., 4, 4), rigid, of all cameras.

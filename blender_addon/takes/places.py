@@ -45,8 +45,8 @@ def is_same_folder(first: Path, second: Path) -> bool:
 def blend_path(path: Path) -> str:
     """A path as the open file should keep it.
 
-    It is relative to the file ("//..."), so that both can move together. It is absolute where the file has not been
-    saved, and where the two have no more in common than the disk or the user's home.
+    It is relative to the file ("//..."), so that both can move together. It is absolute in two cases: the file has not
+    been saved, or the two have only the disk or the user's home in common.
     """
     if not bpy.data.filepath:
         return str(path)

@@ -103,8 +103,8 @@ def retime(owner: bpy.types.ID, user_path: str, shown_frame: str) -> None:
 def show_background(camera: bpy.types.Camera, sequence: Sequence) -> None:
     """Show the frames in the viewport when looking through the camera, in place of an earlier take's.
 
-    They lie in front of the scene, in every kind of shading, so that a viewport shows this camera's frames even where
-    other cameras' are in the way. Renders never show them. What is more than the view lies around the camera's frame.
+    They lie in front of the scene, in every kind of shading. So a viewport shows this camera's frames even where other
+    cameras' frames are in the way. Renders never show them. What is more than the view lies around the camera's frame.
     """
     backgrounds = camera.background_images
     index = next((number for number, each in enumerate(backgrounds) if folder_of(each.image)), None)
